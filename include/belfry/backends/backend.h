@@ -1,0 +1,80 @@
+/*
+ * A backend: where process runs happen. Robocorp's Control Room and this machine stand behind the same operations.
+ *
+ * Every order names a run by its record (lent for the call: copy what is kept) and is answered through backend_reports,
+ * later, from the loop, never from within the call.
+ */
+#ifndef BELFRY_BACKENDS_BACKEND_H
+#define BELFRY_BACKENDS_BACKEND_H
+
+#include <stdint.h>
+#include <uv.h>
+
+#include "belfry/base/error.h"
+#include "belfry/base/json.h"
+#include "belfry/config/config.h"
+#include "belfry/core/engine.h"
+#include "belfry/core/run.h"
+
+/* What a collected run brought home. A backend puts files only below `dir` (a staging folder that is not yet published):
+ * "console.log", "artifacts/STEP/NAME", "work-items/input/…", "work-items/output/…". */
+struct collection {
+    json_t *steps;        /* array for run.json */
+    json_t *work_items;   /* {"input": [...], "output": [...]} */
+    json_t *artifacts;    /* [{"step", "name", "path", "size", "sha256"}] */
+    json_t *notes;        /* array of strings: what could not be brought home for good, and why; may be empty */
+};
+
+/* How a backend reports: the engine's calls, with the time filled in. */
+struct backend_reports {
+    void *data;
+    void (*write_memo)(void *data, const char *run_id, const char *memo, void (*done)(void *data, int status), void *done_data);
+    void (*started)(void *data, const char *run_id, const char *remote_id, const char *remote_url,
+                    const char *backend_state, int64_t started_ms);
+    void (*not_started)(void *data, const char *run_id, const struct error *why, bool again, int64_t retry_after_ms);
+    void (*start_unknown)(void *data, const char *run_id, const struct error *why);
+    void (*found)(void *data, const char *run_id, enum found found, const char *remote_id, const char *remote_url,
+                  int64_t started_ms);
+    void (*ended)(void *data, const char *run_id, const struct run_end *end);
+    /* status 0: all is in `dir` and synced; the collection's references are handed over. Else why not yet. */
+    void (*collected)(void *data, const char *run_id, int status, const struct error *why, struct collection *collection);
+};
+
+struct backend;
+
+struct backend_ops {
+    void (*start)(struct backend *b, const struct run_record *run, const struct process_config *process,
+                  const json_t *event, const json_t *input);
+    void (*find)(struct backend *b, const struct run_record *run, const struct process_config *process);
+    void (*follow)(struct backend *b, const struct run_record *run, const struct process_config *process);
+    void (*stop)(struct backend *b, const struct run_record *run, const struct process_config *process,
+                 enum stop_how how);
+    /* `process` may be NULL when the configuration no longer names it: bring home what can be. `input` is the run's JSON
+     * array of payloads. */
+    void (*collect)(struct backend *b, const struct run_record *run, const struct process_config *process,
+                    const json_t *input, const char *dir);
+    /* The run's end is on disk: what the backend kept of it may go. */
+    void (*forget)(struct backend *b, const char *run_id);
+    /* The console as far as it is known: a path to a growing file, on the heap, or NULL. */
+    char *(*console)(struct backend *b, const char *run_id);
+    /* Something is wrong with the workspace ("api key refused since …"), or NULL: for status. Lent. */
+    const char *(*trouble)(struct backend *b);
+    /* A reload: the new settings of the workspace (held by the caller as long as the backend lives). */
+    void (*configure)(struct backend *b, const struct workspace_config *workspace);
+    /* Gives up what is under way without reports (runs go on where they are), then closed(data). */
+    void (*close)(struct backend *b, void (*closed)(void *data), void *data);
+};
+
+struct backend {
+    const struct backend_ops *ops;
+    const struct backend_reports *reports;
+};
+
+struct http_client;
+
+int backend_local_new(uv_loop_t *loop, const char *state_dir, const struct workspace_config *workspace,
+                      const struct backend_reports *reports, struct backend **backend, struct error *err);
+int backend_robocorp_new(uv_loop_t *loop, struct http_client *client, const struct workspace_config *workspace,
+                         const struct backend_reports *reports, struct backend **backend, struct error *err);
+
+#endif

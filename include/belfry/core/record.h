@@ -1,0 +1,63 @@
+/*
+ * What is written down: the records that the journal makes durable. A commit is a list of them that becomes durable
+ * together or not at all.
+ */
+#ifndef BELFRY_CORE_RECORD_H
+#define BELFRY_CORE_RECORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "belfry/core/run.h"
+
+enum record_kind {
+    RECORD_RUN_ADD,      /* run, event, input: a new row */
+    RECORD_RUN_SET,      /* run: its row becomes this; event and input stay */
+    RECORD_CLAIM,        /* scope, key → run; the whole commit is refused with BF_EEXIST while another claim lives */
+    RECORD_CURSOR,       /* kind, name → value: how far a trigger has come (a schedule's last due time) */
+    RECORD_CURSOR_DROP,  /* forgets it */
+    RECORD_FILE,         /* watch, path, identity → state and run: a version of a file that was seen */
+    RECORD_FILE_DROP,    /* forgets watch, path (NULL: all of the watch) */
+    RECORD_LINE_ADD,     /* target, run: a result line that has to go to a syslog target */
+    RECORD_LINE_SENT,    /* it went, or (given up) never will */
+    RECORD_PAUSE,        /* kind, name → value 1 paused, 0 not: a person's word, over the configuration's */
+};
+
+enum file_state {
+    FILE_IGNORED,        /* there at the first start, and `existing = ignore` */
+    FILE_FIRED,          /* its run was admitted */
+    FILE_DONE,           /* its run has ended and success or failure was acted out */
+};
+
+struct record {
+    enum record_kind kind;
+    const struct run_record *run;  /* RUN_ADD, RUN_SET: lent until the commit's callback */
+    const char *event;             /* RUN_ADD: JSON text */
+    const char *input;             /* RUN_ADD: JSON array of payloads */
+    const char *scope;             /* CLAIM; the trigger's kind for CURSOR and PAUSE; the target for LINE_… ; the watch for FILE_… */
+    const char *key;               /* CLAIM's key; the name for CURSOR and PAUSE; the path for FILE_… */
+    const char *identity;          /* FILE: what tells one version of a file from another */
+    const char *run_id;            /* CLAIM, FILE, LINE_… */
+    int64_t value;                 /* CURSOR, PAUSE; CLAIM: until when it lives (wall ms); FILE: enum file_state */
+    int64_t now_ms;                /* CLAIM: the time at which older claims are judged */
+};
+
+struct commit;
+/* Called once, on the loop thread, never before the call that took the commit has returned. status: 0 (durable),
+ * BF_EEXIST (a claim lives: `existing` is its run), or, for a commit that is not `must`, why it could not be written. */
+typedef void (*commit_cb)(struct commit *commit, int status);
+
+/* Owned by whoever made it, until the callback. Everything it points to stays put until then. */
+struct commit {
+    struct record *records;
+    size_t count;
+    bool must;                 /* the store keeps trying, in order, until it is durable: it never fails for want of disk */
+    commit_cb cb;
+    void *data;
+    char existing[ID_SIZE];
+    struct commit *next;       /* the store's */
+    int status;                /* the store's */
+};
+
+#endif

@@ -1,0 +1,113 @@
+/*
+ * The journal: SQLite in WAL mode with synchronous=FULL, written by one thread of its own. All commits that wait are one
+ * transaction (group commit): a thousand firings at one instant cost one fsync, and a commit that is refused (a claim
+ * that lives) takes none of the others with it. Reads have a thread and a read-only connection of their own, so a long
+ * listing delays no commit. Nothing wakes while nothing is asked.
+ *
+ * When the disk is full or fails, commits that are not `must` fail at once with the reason; `must` commits wait, in
+ * order, and are tried again every second until they are durable. journal_health tells.
+ */
+#ifndef BELFRY_STORE_JOURNAL_H
+#define BELFRY_STORE_JOURNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "belfry/base/error.h"
+#include "belfry/core/record.h"
+
+struct journal;
+
+/* Opens or makes state_dir/belfry.db (mode 0600), takes the lock that keeps a second daemon out (BF_EEXIST), brings the
+ * schema up to date, runs a quick check. Blocking: at start only. */
+int journal_open(uv_loop_t *loop, const char *state_dir, struct journal **journal, struct error *err);
+
+/* Ends after all commits taken so far have had their callback (must commits that cannot be written get BF_ESHUTDOWN);
+ * then closed(data) is called on the loop and the journal is gone. */
+void journal_close(struct journal *journal, void (*closed)(void *data), void *data);
+
+/* Takes a commit: durable before its callback, in the order in which they were given. Loop thread only. */
+void journal_commit(struct journal *journal, struct commit *commit);
+
+struct journal_health {
+    bool writable;            /* the last try worked */
+    char problem[256];        /* else why not */
+    uint64_t commits;         /* made durable since the start */
+    uint64_t transactions;    /* in so many groups */
+    size_t waiting;           /* taken and not yet durable */
+};
+void journal_health(struct journal *journal, struct journal_health *health);
+
+/* --- at start, blocking, before the first commit ------------------------------------------------------------------ */
+
+/* Every run that has not ended, oldest first. each owns nothing: it copies what it keeps. Returns 0, or what each
+ * returned. */
+int journal_each_open_run(struct journal *journal, int (*each)(void *data, const struct run_record *run), void *data,
+                          struct error *err);
+int journal_each_cursor(struct journal *journal, const char *kind,
+                        int (*each)(void *data, const char *name, int64_t value), void *data, struct error *err);
+int journal_each_pause(struct journal *journal,
+                       int (*each)(void *data, const char *kind, const char *name, int64_t value), void *data,
+                       struct error *err);
+/* The files of a watch; run_state is the state of the file's run (RUN_STATES when there is none). */
+int journal_each_file(struct journal *journal, const char *watch,
+                      int (*each)(void *data, const char *path, const char *identity, enum file_state state,
+                                  const char *run_id, enum run_state run_state),
+                      void *data, struct error *err);
+
+/* --- reads, answered on the loop thread --------------------------------------------------------------------------- */
+
+struct journal_read;
+/* status 0 or BF_ENOENT or BF_EIO; never called before the call has returned. */
+typedef void (*journal_read_cb)(struct journal_read *read, int status);
+
+enum journal_read_kind {
+    READ_RUN,            /* id → rows[0] with event and input */
+    READ_RUNS,           /* filter → rows, newest first, without event and input unless `whole` */
+    READ_LINES,          /* target, after_line, limit → rows of runs whose line has not gone yet, oldest first */
+    READ_EXPIRED,        /* ended before `until_ms`, oldest first, limit → rows */
+};
+
+struct journal_row {
+    struct run_record run;
+    char *event;
+    char *input;
+    int64_t line;        /* READ_LINES: the line's number */
+};
+
+struct journal_read {
+    enum journal_read_kind kind;
+    /* what is asked; strings are copied */
+    char id[ID_SIZE];
+    const char *process;        /* filters; NULL: any */
+    const char *workspace;
+    const char *trigger_kind;
+    const char *trigger_name;
+    int state;                  /* enum run_state, or -1: any */
+    int64_t since_ms;           /* accepted at or after */
+    int64_t until_ms;
+    const char *before_id;      /* the page after this run */
+    const char *target;
+    int64_t after_line;
+    size_t limit;
+    bool whole;
+    journal_read_cb cb;
+    void *data;
+    /* what is answered: the journal's until the callback returns */
+    struct journal_row *rows;
+    size_t count;
+    bool more;                  /* there would have been more than limit */
+    struct error error;
+};
+
+/* Owned by the caller until the callback. */
+void journal_read(struct journal *journal, struct journal_read *read);
+
+/* Forgets ended runs (with their claims and lines) that ended before until_ms, at most limit of them, and claims that
+ * are over. An ordinary commit in the background; done(data, count) on the loop. */
+void journal_prune(struct journal *journal, int64_t until_ms, size_t limit, void (*done)(void *data, size_t count),
+                   void *data);
+
+#endif
