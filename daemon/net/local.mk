@@ -1,1 +1,9 @@
-# net
+libbelfry_a_SOURCES += \
+	daemon/net/http_client.c \
+	daemon/net/http_transfer.c \
+	daemon/net/http_client_words.c \
+	daemon/net/client_internal.h
+noinst_HEADERS += \
+	include/belfry/net/http_client.h \
+	include/belfry/net/http_server.h \
+	include/belfry/net/http_gate.h
