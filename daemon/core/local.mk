@@ -1,1 +1,19 @@
-# core
+libbelfry_a_SOURCES += \
+	daemon/core/overlap.c \
+	daemon/core/run.c \
+	daemon/core/pace.c \
+	daemon/core/event.c \
+	daemon/core/engine.c \
+	daemon/core/lane.c \
+	daemon/core/admit.c \
+	daemon/core/move.c \
+	daemon/core/report.c \
+	daemon/core/recover.c \
+	daemon/core/internal.h
+noinst_HEADERS += \
+	include/belfry/core/overlap.h \
+	include/belfry/core/run.h \
+	include/belfry/core/record.h \
+	include/belfry/core/pace.h \
+	include/belfry/core/event.h \
+	include/belfry/core/engine.h

@@ -85,9 +85,8 @@ int engine_configure(struct engine *engine, size_t max_runs, const struct lane_s
 /* --- firings ------------------------------------------------------------------------------------------------------ */
 
 struct admission;
-/* status: 0 admitted (run_id, state), BF_EEXIST (the key was seen: run_id is the earlier run), BF_ENOENT (no such
- * process), BF_EAGAIN (the queue is full and `refuse_when_full`), BF_ENOSPC, BF_EIO (not written down: nothing happened),
- * BF_ESHUTDOWN. Called once, never before engine_admit has returned. */
+/* status: 0 admitted (run_id, state), BF_EEXIST (the key was seen: run_id is the earlier run), BF_ENOSPC or BF_EIO (not
+ * written down: nothing happened). Called once, never before engine_admit has returned. */
 typedef void (*admission_cb)(struct admission *admission, int status);
 
 /* Owned by the caller until the callback; strings are lent until then. */
@@ -107,6 +106,7 @@ struct admission {
     size_t with_count;
     bool refuse_when_full;            /* else a full queue is a skipped run */
     const char *skip_reason;          /* not NULL: the trigger already knows that this firing is to be skipped, and why */
+    const char *skip_code;            /* a word for it; NULL: "skipped" */
     admission_cb cb;
     void *data;
     /* the answer */
@@ -115,7 +115,9 @@ struct admission {
     void *pending;                    /* the engine's */
 };
 
-void engine_admit(struct engine *engine, struct instant now, struct admission *admission);
+/* 0: taken, the callback will come. Else refused on the spot and no callback comes: BF_ENOENT (no such process),
+ * BF_EAGAIN (the queue is full and `refuse_when_full`), BF_ENOMEM. */
+int engine_admit(struct engine *engine, struct instant now, struct admission *admission);
 
 /* --- persons ------------------------------------------------------------------------------------------------------ */
 

@@ -40,6 +40,7 @@ struct run_record {
     enum run_state state;
     enum run_state outcome;     /* the end that is to come; of meaning while COLLECTING (else RUN_QUEUED) */
     unsigned attempt;           /* of the start; 0: never tried */
+    unsigned failures;          /* attempts that began and failed: what `retries` counts */
     int64_t accepted_ms;        /* wall clock, 0: not yet */
     int64_t due_ms;
     int64_t not_before_ms;      /* a retry waits until then */
