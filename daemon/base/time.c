@@ -81,7 +81,8 @@ void time_format(int64_t wall_ms, char out[TIME_TEXT_SIZE])
 
 void time_format_offset(int64_t wall_ms, int offset_s, char out[TIME_TEXT_SIZE])
 {
-    int month, day, t, off = (offset_s < 0 ? -offset_s : offset_s) / 60;
+    int month, day, t;
+    unsigned off = (unsigned)(offset_s < 0 ? -offset_s : offset_s) / 60 % 6000;
     int64_t year;
     char fraction[8] = "";
 
@@ -92,8 +93,8 @@ void time_format_offset(int64_t wall_ms, int offset_s, char out[TIME_TEXT_SIZE])
     }
     if (t % 1000 != 0)
         (void)snprintf(fraction, sizeof fraction, ".%03d", t % 1000);
-    (void)snprintf(out, TIME_TEXT_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d%s%c%02d:%02d", (int)year, month, day, t / 3600000,
-                   t / 60000 % 60, t / 1000 % 60, fraction, offset_s < 0 ? '-' : '+', off / 60 % 100, off % 60);
+    (void)snprintf(out, TIME_TEXT_SIZE, "%04d-%02d-%02dT%02u:%02u:%02u%s%c%02u:%02u", (int)year, month, day,
+                   (unsigned)t / 3600000 % 24, (unsigned)t / 60000 % 60, (unsigned)t / 1000 % 60, fraction, offset_s < 0 ? '-' : '+', off / 60, off % 60);
 }
 
 /* Exactly n digits. */

@@ -64,8 +64,7 @@ static void proceed(struct engine *e, const struct entry *entry)
         e->world.ended(e->world.data, &entry->record);
         return;
     }
-    if (run == NULL || run->rec.state != entry->record.state)
-        return;
+    run->on_disk = true;
     if (run->rec.stop_as != RUN_QUEUED) {
         run_collect(e, run, e->now, run->rec.stop_as, NULL, NULL);
         return;

@@ -23,8 +23,8 @@ struct open_run {
     struct run_record rec;            /* as it is meant to be; every order waits until that is durable */
     struct lane *lane;
     TAILQ_ENTRY(open_run) waiting;    /* in its lane, while it could start at any time */
+    bool on_disk;                     /* its admission is durable: until then nothing more is written of it */
     bool in_line;                     /* it is there */
-    bool delayed;                     /* queued, and not before its time (wake) */
     bool active;                      /* it counts as starting or running */
     bool counted;                     /* it counts as waiting in its lane (queued: in line, delayed, or being written) */
     struct heap_node wake;            /* when it wants to be looked at again */

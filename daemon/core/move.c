@@ -173,7 +173,6 @@ void run_collect(struct engine *e, struct open_run *run, struct instant now, enu
 {
     lane_leave_line(e, run);
     lane_uncount(run);
-    run->delayed = false;
     run_sleep(e, run);
     run_move(run, RUN_COLLECTING);
     run->rec.outcome = outcome;
@@ -195,7 +194,6 @@ void run_delay(struct engine *e, struct open_run *run, struct instant now, int64
     run->rec.not_before_ms = now.wall_ms + wait_ms;
     lane_give_back(e, run);
     lane_count(run);
-    run->delayed = true;
     run_write(e, run, THEN_NOTHING);
     run_wake_in(e, run, now, wait_ms);
     lanes_pump(e, now);
@@ -205,10 +203,10 @@ void run_stop(struct engine *e, struct open_run *run, struct instant now, enum r
 {
     engine_set_text(&run->rec.reason, reason);
     run->rec.stop_as = as;
-    if (run->rec.state == RUN_QUEUED && (run->in_line || run->delayed))
+    if (!run->on_disk)
+        return;   /* its admission goes on from there, if it comes to that */
+    if (run->rec.state == RUN_QUEUED)
         run_collect(e, run, now, as, NULL, NULL);
-    else if (run->rec.state == RUN_QUEUED)
-        return;   /* its admission is being written: it is collected when that is done */
     else
         run_write(e, run, how);
 }

@@ -2,8 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "belfry/core/pace.h"
 #include "internal.h"
 
+#define LONGEST_BACKOFF_MS 60000
 #define STOP_AGAIN_MS 30000   /* a stop that had no effect is asked for again, then at once */
 
 int engine_recover(struct engine *engine, const struct run_record *record)
@@ -19,7 +21,19 @@ int engine_recover(struct engine *engine, const struct run_record *record)
         free(run);
         return BF_ENOMEM;
     }
+    run->on_disk = true;
     return 0;
+}
+
+/* A wall clock that was set back while the daemon was away must not stretch a short delay to hours. */
+static int64_t delay_left(const struct open_run *run, struct instant now)
+{
+    int64_t left_ms = run->rec.not_before_ms - now.wall_ms;
+    int64_t longest_ms = 2 * pace_retry(run->lane->set.retry_delay_ms, run->rec.failures, 0);
+
+    if (longest_ms < LONGEST_BACKOFF_MS)
+        longest_ms = LONGEST_BACKOFF_MS;
+    return left_ms < longest_ms ? left_ms : longest_ms;
 }
 
 static void resume(struct engine *e, struct open_run *run, struct instant now)
@@ -33,8 +47,7 @@ static void resume(struct engine *e, struct open_run *run, struct instant now)
         if (rec->stop_as != RUN_QUEUED) {
             run_collect(e, run, now, rec->stop_as, NULL, NULL);
         } else if (rec->not_before_ms > now.wall_ms) {
-            run->delayed = true;
-            run_wake_in(e, run, now, rec->not_before_ms - now.wall_ms);
+            run_wake_in(e, run, now, delay_left(run, now));
         } else {
             lane_line_up(e, run);
         }
@@ -82,7 +95,6 @@ static void wake(struct engine *e, struct open_run *run, struct instant now)
 {
     switch (run->rec.state) {
     case RUN_QUEUED:
-        run->delayed = false;
         lane_line_up(e, run);
         return;
     case RUN_STARTING:

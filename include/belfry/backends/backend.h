@@ -2,7 +2,7 @@
  * A backend: where process runs happen. Robocorp's Control Room and this machine stand behind the same operations.
  *
  * Every order names a run by its record (lent for the call: copy what is kept) and is answered through backend_reports,
- * later, from the loop, never from within the call.
+ * later, from the loop, never from within the call, and once: an order that was answered is over.
  */
 #ifndef BELFRY_BACKENDS_BACKEND_H
 #define BELFRY_BACKENDS_BACKEND_H

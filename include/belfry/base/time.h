@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#define TIME_TEXT_SIZE 32
+#define TIME_TEXT_SIZE 40
 
 /* An instant as both clocks see it: `wall_ms` (CLOCK_REALTIME, since the epoch) for what people and records call a
  * time, `mono_ms` (CLOCK_BOOTTIME, goes on in suspend, is never set) for how long to wait. */
