@@ -2,7 +2,14 @@ libbelfry_a_SOURCES += \
 	daemon/net/http_client.c \
 	daemon/net/http_transfer.c \
 	daemon/net/http_client_words.c \
-	daemon/net/client_internal.h
+	daemon/net/client_internal.h \
+	daemon/net/http_gate.c \
+	daemon/net/http_server.c \
+	daemon/net/http_listen.c \
+	daemon/net/http_conn.c \
+	daemon/net/http_pump.c \
+	daemon/net/http_exchange.c \
+	daemon/net/server_internal.h
 noinst_HEADERS += \
 	include/belfry/net/http_client.h \
 	include/belfry/net/http_server.h \
