@@ -148,8 +148,8 @@ static int time_from(const struct cron *cron, int second_of_day)
 
 int64_t cron_next_local(const struct cron *cron, int64_t local_s)
 {
-    int64_t today = local_s / DAY_S - (local_s % DAY_S < 0);
-    int second_of_day = (int)(local_s - today * DAY_S);
+    int64_t today;
+    int second_of_day;
     int64_t year;
     int month;
     int day;
@@ -157,6 +157,8 @@ int64_t cron_next_local(const struct cron *cron, int64_t local_s)
 
     if (local_s > LOCAL_MAX_S || local_s < -LOCAL_MAX_S)
         return INT64_MAX;
+    today = local_s / DAY_S - (local_s % DAY_S < 0);
+    second_of_day = (int)(local_s - today * DAY_S);
     time_civil_from_days(today, &year, &month, &day);
     if (cron_matches_day(cron, year, month, day)) {
         int found = time_from(cron, second_of_day);

@@ -6,7 +6,7 @@
 #include "belfry/base/time.h"
 
 #define DAY_S 86400
-#define LAST_YEAR 2500
+#define END_OF_TIME_S INT64_C(16725225600)   /* 2500-01-01: no change is looked for from there on */
 /* A rule that changes in leap years only may rest for eight years (1896–1904, 2096–2104). */
 #define YEARS_AHEAD 9
 
@@ -247,11 +247,13 @@ bool rule_next_change(const struct zone_rule *rule, int64_t utc_s, int64_t *at_s
         return false;
     offset_s = rule_offset_at(rule, utc_s);
     year = year_of(rule, utc_s);
-    for (int64_t y = year; y <= year + YEARS_AHEAD && y < LAST_YEAR; y++) {
+    for (int64_t y = year; y <= year + YEARS_AHEAD; y++) {
         events_around(rule, y, events);
         /* The last year's events may still be replaced by one of the year after: they are seen again from there. */
         if (!change_among(events, utc_s, offset_s, &found) || found.at_s >= events[EVENTS_MAX - 2].at_s)
             continue;
+        if (found.at_s >= END_OF_TIME_S)
+            return false;
         *at_s = found.at_s;
         *before_s = offset_s;
         *after_s = found.offset_s;

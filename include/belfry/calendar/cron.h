@@ -24,9 +24,9 @@ struct cron {
     uint32_t near_days;     /* nW: bit n, the weekday (Mon–Fri) nearest to day n within its month */
     uint32_t last_days;     /* L-n: bit n, n days before the last (bit 0: L) */
     bool last_workday;      /* LW */
-    bool days_starred;      /* the field begins with '*' (or is '?'): no restriction */
+    bool days_starred;      /* the field begins with '*' (or is '?'): then both day fields must match */
     bool weekdays_starred;
-    bool minutes_starred;   /* the minute or the hour field begins with '*': it follows elapsed time (Debian's rule) */
+    bool minutes_starred;   /* the minute (or second) or the hour field begins with '*': it follows elapsed time (Debian's rule) */
     bool hours_starred;
 };
 
