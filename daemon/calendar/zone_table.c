@@ -171,12 +171,13 @@ static int changes_keep(const struct block *b, struct zone *zone)
             zone->rule_from_s = at_s;
             next_s = rule_offset_at(&zone->rule, at_s);
         }
-        if (next_s == offset_s)
-            continue;
         /* Two times beyond reach fall together: the later one counts. */
-        if (zone->count > 0 && zone->changes[zone->count - 1].at_s == at_s)
+        if (zone->count > 0 && zone->changes[zone->count - 1].at_s == at_s) {
             zone->count--;
-        zone->changes[zone->count++] = (struct zone_change){ at_s, next_s };
+            offset_s = zone->count > 0 ? zone->changes[zone->count - 1].offset_s : zone->first_offset_s;
+        }
+        if (next_s != offset_s)
+            zone->changes[zone->count++] = (struct zone_change){ at_s, next_s };
         offset_s = next_s;
     }
     return 0;

@@ -285,6 +285,35 @@ static void hostile_files(void **state)
     }
 }
 
+/* Changes before the beginning of time fall together; what is left is none. */
+static void changes_beyond_reach(void **state)
+{
+    static const unsigned char header[44] = { 'T', 'Z', 'i', 'f', '2', [39] = 1, [43] = 4 };
+    static const unsigned char first[10] = { 0, 0, 0, 0, 0, 0, 'X' };
+    static const unsigned char second[] = { 0xc0, 0, 0, 0, 0, 0, 0, 0, 0xd0, 0, 0, 0, 0, 0, 0, 0, 1, 0,   /* times, types */
+                                            0, 0, 0, 0, 0, 0, 0, 0, 0x0e, 0x10, 0, 0, 'X', 'X', 'X', 0, '\n', '\n' };
+    unsigned char file[2 * sizeof header + sizeof first + sizeof second];
+    unsigned char *at_second = file + sizeof header + sizeof first;
+    struct zone *zone;
+    struct error err;
+    int64_t change_s;
+    int before_s;
+    int after_s;
+
+    (void)state;
+    memcpy(file, header, sizeof header);
+    memcpy(file + sizeof header, first, sizeof first);
+    memcpy(at_second, header, sizeof header);
+    at_second[35] = 2;
+    at_second[39] = 2;
+    memcpy(at_second + sizeof header, second, sizeof second);
+    if (zone_from_bytes("far", file, sizeof file, &zone, &err) != 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(zone_offset_at(zone, 0), 0);
+    assert_false(zone_next_change(zone, INT64_MIN, &change_s, &before_s, &after_s));
+    zone_put(zone);
+}
+
 static void a_folder_of_ones_own(void **state)
 {
     char dir[] = "/tmp/belfry-zones-XXXXXX";
@@ -330,7 +359,8 @@ int main(void)
         cmocka_unit_test(offsets_known_to_all),   cmocka_unit_test(changes_come_in_order),
         cmocka_unit_test(local_times_read_back),  cmocka_unit_test(names_are_checked),
         cmocka_unit_test(zones_are_shared),       cmocka_unit_test(rules_of_the_footer),
-        cmocka_unit_test(hostile_files),          cmocka_unit_test(a_folder_of_ones_own),
+        cmocka_unit_test(hostile_files),          cmocka_unit_test(changes_beyond_reach),
+        cmocka_unit_test(a_folder_of_ones_own),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
