@@ -6,3 +6,11 @@ tests_unit_triggers_eval_test_SOURCES = tests/unit/triggers/eval_test.c
 tests_unit_triggers_eval_test_CPPFLAGS = $(AM_CPPFLAGS) -DEVAL_FOLDER='"$(abs_top_builddir)"'
 tests_unit_triggers_eval_test_LDADD = $(UNIT_LIBS)
 EXTRA_tests_unit_triggers_eval_test_DEPENDENCIES = belfry-eval
+
+check_PROGRAMS += tests/unit/triggers/clock_test
+TESTS += tests/unit/triggers/clock_test
+tests_unit_triggers_clock_test_SOURCES = tests/unit/triggers/clock_test.c tests/unit/triggers/fakes.c
+tests_unit_triggers_clock_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir) -DTESTS_DIR='"$(abs_top_srcdir)/tests"'
+tests_unit_triggers_clock_test_LDADD = $(UNIT_LIBS)
+noinst_HEADERS += tests/unit/triggers/fakes.h
+EXTRA_DIST += tests/vectors/missed.json
