@@ -1,0 +1,104 @@
+/*
+ * The store's inside: what its files share. See include/belfry/store/journal.h.
+ *
+ *   journal.c  opening, closing, handing over between threads    schema.c   tables
+ *   write.c    the writing thread: group commit                  records.c  one statement a record kind
+ *   read.c     the reading thread                                rows.c     rows to run records; the reads at start
+ */
+#ifndef BELFRY_STORE_INTERNAL_H
+#define BELFRY_STORE_INTERNAL_H
+
+#include <pthread.h>
+#include <sqlite3.h>
+#include <sys/queue.h>
+
+#include "belfry/store/journal.h"
+
+enum statement {
+    ST_BEGIN, ST_COMMIT, ST_ROLLBACK,
+    ST_RUN_ADD, ST_TEXTS_ADD, ST_RUN_SET, ST_CLAIM_GET, ST_CLAIM_PUT, ST_CURSOR_PUT, ST_CURSOR_DROP, ST_FILE_PUT, ST_FILE_DROP,
+    ST_FILES_DROP, ST_LINE_ADD, ST_LINE_SENT, ST_PAUSE_PUT,
+    ST_PRUNE_RUNS, ST_PRUNE_TEXTS, ST_PRUNE_CLAIMS,
+    ST_COUNT
+};
+
+/* A request to the writing thread that is no commit. */
+struct prune {
+    int64_t until_ms;
+    size_t limit;
+    int64_t now_ms;
+    size_t count;
+    void (*done)(void *data, size_t count);
+    void *data;
+    struct prune *next;
+};
+
+struct read_request {
+    struct journal_read *read;
+    struct journal_read asked;     /* with strings of its own */
+    STAILQ_ENTRY(read_request) next;
+};
+
+STAILQ_HEAD(read_list, read_request);
+
+struct journal {
+    uv_loop_t *loop;
+    char *path;
+    int lock_fd;
+    sqlite3 *db;                   /* the only connection that writes */
+    sqlite3_stmt *statements[ST_COUNT];
+    uv_async_t async;
+    size_t outstanding;            /* loop thread: taken and not yet answered */
+    bool closing;
+    void (*closed)(void *data);
+    void *closed_data;
+
+    pthread_t writer;
+    pthread_mutex_t mutex;         /* all below, up to reading */
+    pthread_cond_t wake;
+    struct commit *waiting, **waiting_tail;
+    struct commit *done, **done_tail;
+    struct prune *prunes, *pruned;
+    bool ending;                   /* what cannot be written now is given up */
+    bool quit;                     /* nothing is outstanding any more */
+    struct journal_health health;
+
+    pthread_t reader;
+    bool reader_runs;              /* loop thread: it is started with the first read */
+    pthread_mutex_t read_mutex;    /* all below */
+    pthread_cond_t read_wake;
+    struct read_list reads, answered;
+    bool read_stop;
+};
+
+/* --- schema.c --- */
+/* Brings the tables up to date. 0 or a BF_E…. */
+int schema_prepare(sqlite3 *db, const char *path, struct error *err);
+
+/* --- records.c --- */
+int records_prepare(struct journal *j, struct error *err);
+void records_finish(struct journal *j);
+/* Runs a statement that gives no rows: SQLITE_DONE or the failure. */
+int records_run(struct journal *j, enum statement st);
+/* A living claim among the commit's: true, with its run in commit->existing. */
+bool records_claimed(struct journal *j, struct commit *commit, int *sqlite_code);
+/* Applies all records: SQLITE_DONE, or the failure (the caller undoes). */
+int records_apply(struct journal *j, const struct commit *commit);
+size_t records_prune(struct journal *j, const struct prune *p);
+
+/* --- write.c --- */
+void *writer_main(void *journal);
+int store_code(int sqlite_code);
+
+/* --- read.c --- */
+void *reader_main(void *journal);
+
+/* --- rows.c --- */
+#define RUN_COLUMNS "r.id,r.process,r.workspace,r.trigger_kind,r.trigger_name,r.overlap,r.state,r.outcome,r.attempt," \
+    "r.failures,r.accepted,r.due,r.not_before,r.started,r.ended,r.exit_code,r.unconfirmed,r.stop_as,r.backend_state," \
+    "r.error_code,r.error_message,r.memo,r.remote_id,r.remote_url,r.reason,r.result"
+#define RUN_COLUMN_COUNT 26
+/* The columns above as a record; its strings are SQLite's until the next step. */
+void row_to_run(sqlite3_stmt *row, struct run_record *run);
+
+#endif

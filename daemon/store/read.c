@@ -1,0 +1,220 @@
+/* The reading thread: a connection of its own that can only read, and never checkpoints. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+struct query {
+    sqlite3_stmt *st;
+    char *sql;
+    int bound;
+};
+
+static void add(struct query *q, const char *more)
+{
+    char *longer = sqlite3_mprintf("%s%s", q->sql != NULL ? q->sql : "", more);
+
+    sqlite3_free(q->sql);
+    q->sql = longer;
+}
+
+static void columns(struct query *q, const struct journal_read *a, bool lines)
+{
+    bool whole = a->whole || a->kind == READ_RUN;
+
+    add(q, "SELECT " RUN_COLUMNS);
+    add(q, whole ? ",t.event,t.input" : ",NULL,NULL");
+    add(q, lines ? ",l.line FROM lines l JOIN runs r ON r.id = l.run_id" : ",0 FROM runs r");
+    if (whole)
+        add(q, " LEFT JOIN run_texts t ON t.id = r.id");
+    add(q, " WHERE 1");
+}
+
+/* States are numbers of ours, not words from outside; written out so that the partial indexes serve. */
+static void state_filter(struct query *q, int state)
+{
+    char *term;
+
+    if (state < 0)
+        return;
+    term = sqlite3_mprintf(" AND r.state=%d%s", state,
+                           state < 4 ? " AND state < 4" : state <= 8 && state >= 5 ? " AND state IN (5,6,7,8)" : "");
+    add(q, term != NULL ? term : "");
+    sqlite3_free(term);
+}
+
+static void build(struct query *q, const struct journal_read *a)
+{
+    columns(q, a, a->kind == READ_LINES);
+    switch (a->kind) {
+    case READ_RUN:
+        add(q, " AND r.id=:id");
+        return;
+    case READ_LINES:
+        add(q, " AND l.target=:target AND l.line>:after ORDER BY l.line LIMIT :limit");
+        return;
+    case READ_EXPIRED:
+        add(q, " AND r.state>=4 AND r.ended<:until ORDER BY r.id LIMIT :limit");
+        return;
+    case READ_RUNS:
+        break;
+    }
+    if (a->process != NULL)
+        add(q, " AND r.process=:process");
+    if (a->workspace != NULL)
+        add(q, " AND r.workspace=:workspace");
+    if (a->trigger_kind != NULL)
+        add(q, " AND r.trigger_kind=:kind");
+    if (a->trigger_name != NULL)
+        add(q, " AND r.trigger_name=:name");
+    if (a->since_ms > 0)
+        add(q, " AND r.accepted>=:since");
+    if (a->until_ms > 0)
+        add(q, " AND r.accepted<:until");
+    if (a->before_id != NULL)
+        add(q, " AND r.id<:before");
+    state_filter(q, a->state);
+    add(q, " ORDER BY r.id DESC LIMIT :limit");
+}
+
+static void bind_text(struct query *q, const char *name, const char *value)
+{
+    int at = sqlite3_bind_parameter_index(q->st, name);
+
+    if (at > 0)
+        (void)sqlite3_bind_text(q->st, at, value, -1, SQLITE_STATIC);
+}
+
+static void bind_int(struct query *q, const char *name, int64_t value)
+{
+    int at = sqlite3_bind_parameter_index(q->st, name);
+
+    if (at > 0)
+        (void)sqlite3_bind_int64(q->st, at, value);
+}
+
+static void bind_all(struct query *q, const struct journal_read *a)
+{
+    bind_text(q, ":id", a->id);
+    bind_text(q, ":process", a->process);
+    bind_text(q, ":workspace", a->workspace);
+    bind_int(q, ":kind", a->trigger_kind != NULL ? (int64_t)trigger_kind_from_name(a->trigger_kind) : 0);
+    bind_text(q, ":name", a->trigger_name);
+    bind_text(q, ":before", a->before_id);
+    bind_text(q, ":target", a->target);
+    bind_int(q, ":after", a->after_line);
+    bind_int(q, ":since", a->since_ms);
+    bind_int(q, ":until", a->until_ms);
+    bind_int(q, ":limit", (int64_t)a->limit + 1);
+}
+
+static char *copy_at(sqlite3_stmt *row, int column, bool *failed)
+{
+    const char *text = (const char *)sqlite3_column_text(row, column);
+    char *copy = text != NULL ? strdup(text) : NULL;
+
+    *failed = *failed || (text != NULL && copy == NULL);
+    return copy;
+}
+
+static int take_row(struct journal_read *a, sqlite3_stmt *st)
+{
+    struct journal_row *rows = reallocarray(a->rows, a->count + 1, sizeof *rows);
+    struct run_record lent;
+    bool failed = false;
+
+    if (rows == NULL)
+        return BF_ENOMEM;
+    a->rows = rows;
+    row_to_run(st, &lent);
+    if (run_record_copy(&rows[a->count].run, &lent) != 0)
+        return BF_ENOMEM;
+    rows[a->count].event = copy_at(st, RUN_COLUMN_COUNT, &failed);
+    rows[a->count].input = copy_at(st, RUN_COLUMN_COUNT + 1, &failed);
+    rows[a->count].line = sqlite3_column_int64(st, RUN_COLUMN_COUNT + 2);
+    a->count++;
+    return failed ? BF_ENOMEM : 0;
+}
+
+static void drop_last(struct journal_read *a)
+{
+    struct journal_row *row = &a->rows[--a->count];
+
+    run_record_close(&row->run);
+    free(row->event);
+    free(row->input);
+}
+
+static int fetch(struct journal *j, sqlite3 *db, struct journal_read *a)
+{
+    struct query q = { 0 };
+    int status = 0, rc = SQLITE_NOMEM;
+
+    build(&q, a);
+    if (q.sql != NULL)
+        rc = sqlite3_prepare_v2(db, q.sql, -1, &q.st, NULL);
+    if (rc == SQLITE_OK) {
+        bind_all(&q, a);
+        while (status == 0 && (rc = sqlite3_step(q.st)) == SQLITE_ROW)
+            status = take_row(a, q.st);
+    }
+    if (status == 0 && rc != SQLITE_DONE)
+        status = error_set(&a->error, store_code(rc), "cannot read %s: %s", j->path, sqlite3_errmsg(db));
+    (void)sqlite3_finalize(q.st);
+    sqlite3_free(q.sql);
+    if (status == 0 && a->kind != READ_RUN && a->count > a->limit) {
+        a->more = true;
+        drop_last(a);
+    }
+    if (status == 0 && a->kind == READ_RUN && a->count == 0)
+        status = error_set(&a->error, BF_ENOENT, "there is no run %s", a->id);
+    return status;
+}
+
+static int open_reader(const struct journal *j, sqlite3 **db)
+{
+    int rc = sqlite3_open_v2(j->path, db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
+
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(*db, "PRAGMA query_only=1;PRAGMA cache_size=-256;PRAGMA mmap_size=0", NULL, NULL, NULL);
+    (void)sqlite3_busy_timeout(*db, 5000);
+    return rc;
+}
+
+static struct read_request *next_request(struct journal *j)
+{
+    struct read_request *request;
+
+    pthread_mutex_lock(&j->read_mutex);
+    while ((request = STAILQ_FIRST(&j->reads)) == NULL && !j->read_stop)
+        (void)pthread_cond_wait(&j->read_wake, &j->read_mutex);
+    if (request != NULL)
+        STAILQ_REMOVE_HEAD(&j->reads, next);
+    pthread_mutex_unlock(&j->read_mutex);
+    return request;
+}
+
+void *reader_main(void *journal)
+{
+    struct journal *j = journal;
+    struct read_request *request;
+    sqlite3 *db = NULL;
+
+    while ((request = next_request(j)) != NULL) {
+        struct journal_read *a = &request->asked;
+
+        if (db == NULL && open_reader(j, &db) != SQLITE_OK) {
+            a->error.code = error_set(&a->error, BF_EIO, "cannot open %s for reading: %s", j->path, sqlite3_errmsg(db));
+            (void)sqlite3_close(db);
+            db = NULL;
+        } else {
+            a->error.code = fetch(j, db, a);
+        }
+        pthread_mutex_lock(&j->read_mutex);
+        STAILQ_INSERT_TAIL(&j->answered, request, next);
+        pthread_mutex_unlock(&j->read_mutex);
+        (void)uv_async_send(&j->async);
+    }
+    (void)sqlite3_close(db);
+    return NULL;
+}

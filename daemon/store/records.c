@@ -1,0 +1,246 @@
+/* Records: one statement a kind, prepared once. */
+#include <stdio.h>
+#include <string.h>
+
+#include "internal.h"
+
+static const char *const sql[ST_COUNT] = {
+    [ST_BEGIN] = "BEGIN IMMEDIATE",
+    [ST_COMMIT] = "COMMIT",
+    [ST_ROLLBACK] = "ROLLBACK",
+    [ST_RUN_ADD] = "INSERT INTO runs VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,"
+                   "?23,?24,?25,?26)",
+    [ST_TEXTS_ADD] = "INSERT INTO run_texts VALUES (?1,?2,?3)",
+    [ST_RUN_SET] = "UPDATE runs SET process=?2,workspace=?3,trigger_kind=?4,trigger_name=?5,overlap=?6,state=?7,outcome=?8,"
+                   "attempt=?9,failures=?10,accepted=?11,due=?12,not_before=?13,started=?14,ended=?15,exit_code=?16,"
+                   "unconfirmed=?17,stop_as=?18,backend_state=?19,error_code=?20,error_message=?21,memo=?22,remote_id=?23,"
+                   "remote_url=?24,reason=?25,result=?26 WHERE id=?1",
+    [ST_CLAIM_GET] = "SELECT run_id FROM claims WHERE scope=?1 AND key=?2 AND until>?3",
+    [ST_CLAIM_PUT] = "INSERT INTO claims VALUES (?1,?2,?3,?4)"
+                     " ON CONFLICT (scope, key) DO UPDATE SET run_id=excluded.run_id, until=excluded.until",
+    [ST_CURSOR_PUT] = "INSERT INTO cursors VALUES (?1,?2,?3) ON CONFLICT (kind, name) DO UPDATE SET value=excluded.value",
+    [ST_CURSOR_DROP] = "DELETE FROM cursors WHERE kind=?1 AND name=?2",
+    [ST_FILE_PUT] = "INSERT INTO files VALUES (?1,?2,?3,?4,?5) ON CONFLICT (watch, path) DO UPDATE SET"
+                    " identity=excluded.identity, state=excluded.state, run_id=excluded.run_id",
+    [ST_FILE_DROP] = "DELETE FROM files WHERE watch=?1 AND path=?2",
+    [ST_FILES_DROP] = "DELETE FROM files WHERE watch=?1",
+    [ST_LINE_ADD] = "INSERT INTO lines (target, run_id) VALUES (?1,?2)",
+    [ST_LINE_SENT] = "DELETE FROM lines WHERE target=?1 AND run_id=?2",
+    [ST_PAUSE_PUT] = "INSERT INTO pauses VALUES (?1,?2,?3) ON CONFLICT (kind, name) DO UPDATE SET value=excluded.value",
+    /* Ids sort by the time of admission, so the oldest come first; a run whose lines wait stays until they went. */
+    [ST_PRUNE_RUNS] = "DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE state >= 4 AND ended < ?1 AND NOT EXISTS"
+                      " (SELECT 1 FROM lines WHERE run_id = runs.id) ORDER BY id LIMIT ?2)",
+    [ST_PRUNE_TEXTS] = "DELETE FROM run_texts WHERE id IN (SELECT t.id FROM run_texts t LEFT JOIN runs r ON r.id = t.id"
+                       " WHERE r.id IS NULL LIMIT ?1)",
+    [ST_PRUNE_CLAIMS] = "DELETE FROM claims WHERE until < ?1",
+};
+
+int records_prepare(struct journal *j, struct error *err)
+{
+    for (int i = 0; i < ST_COUNT; i++) {
+        if (sqlite3_prepare_v3(j->db, sql[i], -1, SQLITE_PREPARE_PERSISTENT, &j->statements[i], NULL) != SQLITE_OK)
+            return error_set(err, BF_EIO, "cannot prepare a statement for %s: %s", j->path, sqlite3_errmsg(j->db));
+    }
+    return 0;
+}
+
+void records_finish(struct journal *j)
+{
+    for (int i = 0; i < ST_COUNT; i++)
+        (void)sqlite3_finalize(j->statements[i]);
+}
+
+int records_run(struct journal *j, enum statement st)
+{
+    int rc = sqlite3_step(j->statements[st]);
+
+    (void)sqlite3_reset(j->statements[st]);
+    return rc;
+}
+
+static void text(sqlite3_stmt *st, int at, const char *value)
+{
+    if (value != NULL)
+        (void)sqlite3_bind_text(st, at, value, -1, SQLITE_STATIC);
+    else
+        (void)sqlite3_bind_null(st, at);
+}
+
+static int put_run(struct journal *j, enum statement which, const struct run_record *r)
+{
+    sqlite3_stmt *st = j->statements[which];
+    const int64_t numbers[] = { r->overlap, r->state, r->outcome, r->attempt, r->failures, r->accepted_ms, r->due_ms,
+        r->not_before_ms, r->started_ms, r->ended_ms };
+
+    text(st, 1, r->id);
+    text(st, 2, r->process);
+    text(st, 3, r->workspace);
+    (void)sqlite3_bind_int(st, 4, (int)r->trigger_kind);
+    text(st, 5, r->trigger_name);
+    for (int i = 0; i < 10; i++)
+        (void)sqlite3_bind_int64(st, 6 + i, numbers[i]);
+    if (r->has_exit_code)
+        (void)sqlite3_bind_int(st, 16, r->exit_code);
+    else
+        (void)sqlite3_bind_null(st, 16);
+    (void)sqlite3_bind_int(st, 17, r->unconfirmed);
+    (void)sqlite3_bind_int(st, 18, (int)r->stop_as);
+    text(st, 19, r->backend_state);
+    text(st, 20, r->error_code);
+    text(st, 21, r->error_message);
+    text(st, 22, r->memo);
+    text(st, 23, r->remote_id);
+    text(st, 24, r->remote_url);
+    text(st, 25, r->reason);
+    text(st, 26, r->result);
+    return records_run(j, which);
+}
+
+static int add_run(struct journal *j, const struct record *r)
+{
+    sqlite3_stmt *st = j->statements[ST_TEXTS_ADD];
+    int rc = put_run(j, ST_RUN_ADD, r->run);
+
+    if (rc != SQLITE_DONE)
+        return rc;
+    text(st, 1, r->run->id);
+    text(st, 2, r->event);
+    text(st, 3, r->input);
+    return records_run(j, ST_TEXTS_ADD);
+}
+
+/* Two texts and perhaps a number: the shape of most statements. */
+static int put_pair(struct journal *j, enum statement which, const char *a, const char *b, const int64_t *value)
+{
+    sqlite3_stmt *st = j->statements[which];
+
+    text(st, 1, a);
+    text(st, 2, b);
+    if (value != NULL)
+        (void)sqlite3_bind_int64(st, 3, *value);
+    return records_run(j, which);
+}
+
+static int put_claim(struct journal *j, const struct record *r)
+{
+    sqlite3_stmt *st = j->statements[ST_CLAIM_PUT];
+
+    text(st, 3, r->run_id);
+    (void)sqlite3_bind_int64(st, 4, r->value);
+    text(st, 1, r->scope);
+    text(st, 2, r->key);
+    return records_run(j, ST_CLAIM_PUT);
+}
+
+/* A path is bytes, whatever they say. */
+static void path(sqlite3_stmt *st, const char *bytes)
+{
+    (void)sqlite3_bind_blob(st, 2, bytes, (int)strlen(bytes), SQLITE_STATIC);
+}
+
+static int put_file(struct journal *j, const struct record *r)
+{
+    sqlite3_stmt *st = j->statements[ST_FILE_PUT];
+
+    text(st, 1, r->scope);
+    path(st, r->key);
+    text(st, 3, r->identity);
+    (void)sqlite3_bind_int64(st, 4, r->value);
+    text(st, 5, r->run_id);
+    return records_run(j, ST_FILE_PUT);
+}
+
+static int drop_file(struct journal *j, const struct record *r)
+{
+    enum statement which = r->key != NULL ? ST_FILE_DROP : ST_FILES_DROP;
+
+    text(j->statements[which], 1, r->scope);
+    if (r->key != NULL)
+        path(j->statements[which], r->key);
+    return records_run(j, which);
+}
+
+static int apply(struct journal *j, const struct record *r)
+{
+    switch (r->kind) {
+    case RECORD_RUN_ADD:
+        return add_run(j, r);
+    case RECORD_RUN_SET:
+        return put_run(j, ST_RUN_SET, r->run);
+    case RECORD_CLAIM:
+        return put_claim(j, r);
+    case RECORD_CURSOR:
+        return put_pair(j, ST_CURSOR_PUT, r->scope, r->key, &r->value);
+    case RECORD_CURSOR_DROP:
+        return put_pair(j, ST_CURSOR_DROP, r->scope, r->key, NULL);
+    case RECORD_FILE:
+        return put_file(j, r);
+    case RECORD_FILE_DROP:
+        return drop_file(j, r);
+    case RECORD_LINE_ADD:
+        return put_pair(j, ST_LINE_ADD, r->scope, r->run_id, NULL);
+    case RECORD_LINE_SENT:
+        return put_pair(j, ST_LINE_SENT, r->scope, r->run_id, NULL);
+    case RECORD_PAUSE:
+        return put_pair(j, ST_PAUSE_PUT, r->scope, r->key, &r->value);
+    }
+    return SQLITE_MISUSE;
+}
+
+int records_apply(struct journal *j, const struct commit *commit)
+{
+    int rc = SQLITE_DONE;
+
+    for (size_t i = 0; i < commit->count && rc == SQLITE_DONE; i++)
+        rc = apply(j, &commit->records[i]);
+    return rc;
+}
+
+bool records_claimed(struct journal *j, struct commit *commit, int *sqlite_code)
+{
+    sqlite3_stmt *st = j->statements[ST_CLAIM_GET];
+    bool claimed = false;
+
+    *sqlite_code = SQLITE_DONE;
+    for (size_t i = 0; i < commit->count && !claimed; i++) {
+        const struct record *r = &commit->records[i];
+
+        if (r->kind != RECORD_CLAIM)
+            continue;
+        text(st, 1, r->scope);
+        text(st, 2, r->key);
+        (void)sqlite3_bind_int64(st, 3, r->now_ms);
+        *sqlite_code = sqlite3_step(st);
+        if (*sqlite_code == SQLITE_ROW) {
+            const char *id = (const char *)sqlite3_column_text(st, 0);
+
+            (void)snprintf(commit->existing, sizeof commit->existing, "%s", id != NULL ? id : "");
+            *sqlite_code = SQLITE_DONE;
+            claimed = true;
+        }
+        (void)sqlite3_reset(st);
+        if (*sqlite_code != SQLITE_DONE)
+            return false;
+    }
+    return claimed;
+}
+
+size_t records_prune(struct journal *j, const struct prune *p)
+{
+    size_t count = 0;
+
+    if (records_run(j, ST_BEGIN) != SQLITE_DONE)
+        return 0;
+    (void)sqlite3_bind_int64(j->statements[ST_PRUNE_RUNS], 1, p->until_ms);
+    (void)sqlite3_bind_int64(j->statements[ST_PRUNE_RUNS], 2, (sqlite3_int64)p->limit);
+    (void)sqlite3_bind_int64(j->statements[ST_PRUNE_TEXTS], 1, (sqlite3_int64)p->limit);
+    (void)sqlite3_bind_int64(j->statements[ST_PRUNE_CLAIMS], 1, p->now_ms);
+    if (records_run(j, ST_PRUNE_RUNS) == SQLITE_DONE) {
+        count = (size_t)sqlite3_changes(j->db);
+        if (records_run(j, ST_PRUNE_TEXTS) == SQLITE_DONE && records_run(j, ST_PRUNE_CLAIMS) == SQLITE_DONE &&
+            records_run(j, ST_COMMIT) == SQLITE_DONE)
+            return count;
+    }
+    (void)records_run(j, ST_ROLLBACK);
+    return 0;
+}

@@ -1,0 +1,157 @@
+/* Rows become records; the reads at start, before anything is written. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+static char *text_at(sqlite3_stmt *row, int column)
+{
+    return (char *)(uintptr_t)sqlite3_column_text(row, column);
+}
+
+void row_to_run(sqlite3_stmt *row, struct run_record *run)
+{
+    const char *id = text_at(row, 0);
+
+    memset(run, 0, sizeof *run);
+    if (id != NULL && strlen(id) < sizeof run->id)
+        memcpy(run->id, id, strlen(id) + 1);
+    run->process = text_at(row, 1);
+    run->workspace = text_at(row, 2);
+    run->trigger_kind = (enum trigger_kind)sqlite3_column_int(row, 3);
+    run->trigger_name = text_at(row, 4);
+    run->overlap = (enum overlap)sqlite3_column_int(row, 5);
+    run->state = (enum run_state)sqlite3_column_int(row, 6);
+    run->outcome = (enum run_state)sqlite3_column_int(row, 7);
+    run->attempt = (unsigned)sqlite3_column_int(row, 8);
+    run->failures = (unsigned)sqlite3_column_int(row, 9);
+    run->accepted_ms = sqlite3_column_int64(row, 10);
+    run->due_ms = sqlite3_column_int64(row, 11);
+    run->not_before_ms = sqlite3_column_int64(row, 12);
+    run->started_ms = sqlite3_column_int64(row, 13);
+    run->ended_ms = sqlite3_column_int64(row, 14);
+    run->has_exit_code = sqlite3_column_type(row, 15) != SQLITE_NULL;
+    run->exit_code = sqlite3_column_int(row, 15);
+    run->unconfirmed = sqlite3_column_int(row, 16) != 0;
+    run->stop_as = (enum run_state)sqlite3_column_int(row, 17);
+    run->backend_state = text_at(row, 18);
+    run->error_code = text_at(row, 19);
+    run->error_message = text_at(row, 20);
+    run->memo = text_at(row, 21);
+    run->remote_id = text_at(row, 22);
+    run->remote_url = text_at(row, 23);
+    run->reason = text_at(row, 24);
+    run->result = text_at(row, 25);
+}
+
+/* --- at start ----------------------------------------------------------------------------------------------------- */
+
+struct start_read {
+    struct journal *journal;
+    sqlite3_stmt *row;
+    struct error *err;
+};
+
+static int begin(struct start_read *r, struct journal *j, const char *sql, const char *argument, struct error *err)
+{
+    r->journal = j;
+    r->err = err;
+    if (sqlite3_prepare_v2(j->db, sql, -1, &r->row, NULL) != SQLITE_OK)
+        return error_set(err, BF_EIO, "cannot read %s: %s", j->path, sqlite3_errmsg(j->db));
+    if (argument != NULL)
+        (void)sqlite3_bind_text(r->row, 1, argument, -1, SQLITE_STATIC);
+    return 0;
+}
+
+/* 1: a row; 0: no more; negative: failed. */
+static int next(struct start_read *r)
+{
+    int rc = sqlite3_step(r->row);
+
+    if (rc == SQLITE_ROW)
+        return 1;
+    if (rc == SQLITE_DONE)
+        return 0;
+    return error_set(r->err, BF_EIO, "cannot read %s: %s", r->journal->path, sqlite3_errmsg(r->journal->db));
+}
+
+static int end(struct start_read *r, int status)
+{
+    (void)sqlite3_finalize(r->row);
+    return status;
+}
+
+int journal_each_open_run(struct journal *journal, int (*each)(void *data, const struct run_record *run), void *data,
+                          struct error *err)
+{
+    struct run_record run;
+    struct start_read r;
+    int status = begin(&r, journal, "SELECT " RUN_COLUMNS " FROM runs r WHERE state < 4 ORDER BY id", NULL, err);
+
+    if (status != 0)
+        return status;
+    while ((status = next(&r)) > 0) {
+        row_to_run(r.row, &run);
+        status = each(data, &run);
+        if (status != 0)
+            break;
+    }
+    return end(&r, status);
+}
+
+int journal_each_cursor(struct journal *journal, const char *kind,
+                        int (*each)(void *data, const char *name, int64_t value), void *data, struct error *err)
+{
+    struct start_read r;
+    int status = begin(&r, journal, "SELECT name, value FROM cursors WHERE kind=?1", kind, err);
+
+    if (status != 0)
+        return status;
+    while ((status = next(&r)) > 0) {
+        status = each(data, text_at(r.row, 0), sqlite3_column_int64(r.row, 1));
+        if (status != 0)
+            break;
+    }
+    return end(&r, status);
+}
+
+int journal_each_pause(struct journal *journal,
+                       int (*each)(void *data, const char *kind, const char *name, int64_t value), void *data,
+                       struct error *err)
+{
+    struct start_read r;
+    int status = begin(&r, journal, "SELECT kind, name, value FROM pauses", NULL, err);
+
+    if (status != 0)
+        return status;
+    while ((status = next(&r)) > 0) {
+        status = each(data, text_at(r.row, 0), text_at(r.row, 1), sqlite3_column_int64(r.row, 2));
+        if (status != 0)
+            break;
+    }
+    return end(&r, status);
+}
+
+int journal_each_file(struct journal *journal, const char *watch,
+                      int (*each)(void *data, const char *path, const char *identity, enum file_state state,
+                                  const char *run_id, enum run_state run_state),
+                      void *data, struct error *err)
+{
+    static const char sql[] = "SELECT CAST(f.path AS TEXT), f.identity, f.state, f.run_id, r.state FROM files f"
+                              " LEFT JOIN runs r ON r.id = f.run_id WHERE f.watch=?1";
+    struct start_read r;
+    int status = begin(&r, journal, sql, watch, err);
+
+    if (status != 0)
+        return status;
+    while ((status = next(&r)) > 0) {
+        enum run_state state = sqlite3_column_type(r.row, 4) == SQLITE_NULL ? RUN_STATES :
+            (enum run_state)sqlite3_column_int(r.row, 4);
+
+        status = each(data, text_at(r.row, 0), text_at(r.row, 1), (enum file_state)sqlite3_column_int(r.row, 2),
+                      text_at(r.row, 3), state);
+        if (status != 0)
+            break;
+    }
+    return end(&r, status);
+}

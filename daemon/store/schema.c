@@ -1,0 +1,65 @@
+/* Tables. user_version counts the steps that a database has taken; each step is one entry, never changed once released. */
+#include "internal.h"
+
+static const char *const steps[] = {
+    /* Runs sort by time because their ids do (UUIDv7). Texts that never change lie apart, so that a change of state
+     * rewrites a short row. */
+    "CREATE TABLE runs (id TEXT PRIMARY KEY, process TEXT NOT NULL, workspace TEXT NOT NULL, trigger_kind INTEGER NOT NULL,"
+    " trigger_name TEXT NOT NULL, overlap INTEGER NOT NULL, state INTEGER NOT NULL, outcome INTEGER NOT NULL,"
+    " attempt INTEGER NOT NULL, failures INTEGER NOT NULL, accepted INTEGER NOT NULL, due INTEGER NOT NULL,"
+    " not_before INTEGER NOT NULL, started INTEGER NOT NULL, ended INTEGER NOT NULL, exit_code INTEGER,"
+    " unconfirmed INTEGER NOT NULL, stop_as INTEGER NOT NULL, backend_state TEXT, error_code TEXT, error_message TEXT,"
+    " memo TEXT, remote_id TEXT, remote_url TEXT, reason TEXT, result TEXT) WITHOUT ROWID;"
+    "CREATE INDEX runs_open ON runs (id) WHERE state < 4;"
+    "CREATE INDEX runs_troubled ON runs (state, id) WHERE state IN (5,6,7,8);"
+    "CREATE INDEX runs_process ON runs (process, id);"
+    "CREATE TABLE run_texts (id TEXT PRIMARY KEY, event TEXT, input TEXT) WITHOUT ROWID;"
+    "CREATE TABLE claims (scope TEXT, key TEXT, run_id TEXT NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (scope, key))"
+    " WITHOUT ROWID;"
+    "CREATE TABLE cursors (kind TEXT, name TEXT, value INTEGER NOT NULL, PRIMARY KEY (kind, name)) WITHOUT ROWID;"
+    "CREATE TABLE pauses (kind TEXT, name TEXT, value INTEGER NOT NULL, PRIMARY KEY (kind, name)) WITHOUT ROWID;"
+    "CREATE TABLE files (watch TEXT, path BLOB, identity TEXT NOT NULL, state INTEGER NOT NULL, run_id TEXT,"
+    " PRIMARY KEY (watch, path)) WITHOUT ROWID;"
+    "CREATE TABLE lines (line INTEGER PRIMARY KEY AUTOINCREMENT, target TEXT NOT NULL, run_id TEXT NOT NULL);"
+    "CREATE INDEX lines_run ON lines (run_id, target);"
+    "CREATE INDEX lines_target ON lines (target, line);",
+};
+
+#define STEPS ((int)(sizeof steps / sizeof *steps))
+
+static int version_of(sqlite3 *db, int *version)
+{
+    sqlite3_stmt *row;
+    int rc = sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &row, NULL);
+
+    if (rc != SQLITE_OK)
+        return rc;
+    rc = sqlite3_step(row);
+    *version = rc == SQLITE_ROW ? sqlite3_column_int(row, 0) : 0;
+    (void)sqlite3_finalize(row);
+    return rc == SQLITE_ROW ? SQLITE_OK : rc;
+}
+
+static int take_step(sqlite3 *db, int step)
+{
+    char *sql = sqlite3_mprintf("BEGIN IMMEDIATE;%s;PRAGMA user_version=%d;COMMIT", steps[step], step + 1);
+    int rc = sql == NULL ? SQLITE_NOMEM : sqlite3_exec(db, sql, NULL, NULL, NULL);
+
+    sqlite3_free(sql);
+    return rc;
+}
+
+int schema_prepare(sqlite3 *db, const char *path, struct error *err)
+{
+    int version = 0;
+    int rc = version_of(db, &version);
+
+    if (rc == SQLITE_OK && version > STEPS)
+        return error_set(err, BF_ENOTSUP, "%s was written by a newer belfryd (its version is %d, this one knows %d); start"
+                         " that one", path, version, STEPS);
+    for (; rc == SQLITE_OK && version < STEPS; version++)
+        rc = take_step(db, version);
+    if (rc != SQLITE_OK)
+        return error_set(err, store_code(rc), "cannot prepare the tables of %s: %s", path, sqlite3_errmsg(db));
+    return 0;
+}
