@@ -9,13 +9,14 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "belfry/base/log.h"
 #include "server_internal.h"
 
 /* Pool of one connection: the largest head, the table of its headers, the head of an answer. */
-#define MHD_POOL_BYTES (48 * 1024)
+#define MHD_POOL_BYTES (32 * 1024)
 #define MHD_CONNECTIONS_SPARE 128
 #define DRIVE_ROUNDS 8
 
@@ -26,6 +27,9 @@ static void on_mhd_log(void *cls, const char *format, va_list ap)
     char line[512];
 
     (void)cls;
+    /* With each answer it tries TCP's options on its pair, which is no TCP socket. */
+    if (strncmp(format, "Setting ", 8) == 0)
+        return;
     vsnprintf(line, sizeof line, format, ap);
     for (size_t i = 0; line[i]; i++)
         if ((unsigned char)line[i] < ' ')
@@ -168,10 +172,9 @@ static void start_handles(struct http_server *server)
     server->handles = 4;
     uv_poll_start(&server->mhd_poll, UV_READABLE, on_mhd_poll);
     uv_prepare_start(&server->prepare, on_prepare);
-    /* What keeps the loop alive are the listening sockets and the connections. */
+    /* What keeps the loop alive are the listening sockets, the connections and, while accepting rests, the timer. */
     uv_unref((uv_handle_t *)&server->mhd_poll);
     uv_unref((uv_handle_t *)&server->prepare);
-    uv_unref((uv_handle_t *)&server->timer);
 }
 
 int http_server_new(uv_loop_t *loop, const struct http_server_options *options, http_head_cb head,
