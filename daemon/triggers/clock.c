@@ -4,6 +4,9 @@
 #include <string.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
+
+/* The default one falls through its cases without saying so. */
+#define HASH_FUNCTION HASH_FNV
 #include <uthash.h>
 
 #include "belfry/base/log.h"
@@ -150,7 +153,7 @@ static void room_free(struct clock_room *room)
 
     HASH_ITER(hh, room->memory, m, next)
         free_memory(&room->memory, m);
-    clock_notes_free(room);
+    notes_free(&room->notes);
     heap_close(&room->heap);
     free(room->schedules);
     if (room->config != NULL)
@@ -452,7 +455,7 @@ int clock_configure(struct clock_room *room, struct config *config, struct error
         goto failed;
     rc = build(room, config, schedules, &heap);
     if (rc != 0) {
-        clock_notes_free(room);
+        notes_free(&room->notes);
         error_set(err, rc, "cannot take %zu schedules: out of memory", config->schedule_count);
         goto failed;
     }

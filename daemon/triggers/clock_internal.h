@@ -8,6 +8,7 @@
 #include "belfry/base/heap.h"
 #include "belfry/triggers/catchup.h"
 #include "belfry/triggers/clock.h"
+#include "notes.h"
 
 struct clock_hands {
     void *data;
@@ -49,7 +50,7 @@ struct clock_room {
     struct clock_schedule *schedules;       /* as in config */
     size_t count;
     struct clock_memory *memory;            /* what the journal knew at the start, by name; later only words of persons */
-    struct clock_note *notes;               /* cursors to be written at clock_start */
+    struct notes notes;                     /* cursors to be written; before clock_start they wait for it */
     bool configured;
     bool started;
     bool closing;
@@ -66,7 +67,6 @@ int clock_note_cursor(struct clock_room *room, const char *name, int64_t value);
 int clock_note_timing(struct clock_room *room, const char *name, uint64_t timing);
 int clock_note_drop(struct clock_room *room, const char *name);
 void clock_notes_write(struct clock_room *room);
-void clock_notes_free(struct clock_room *room);
 
 /* clock_fire.c */
 void clock_rule(const struct clock_schedule *s, struct catchup_rule *rule);

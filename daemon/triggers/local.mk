@@ -9,6 +9,6 @@ belfry_eval_LDADD = $(JQ_LIBS) $(SECCOMP_LIBS)
 
 # the clock
 libbelfry_a_SOURCES += daemon/triggers/catchup.c daemon/triggers/clock.c daemon/triggers/clock_fire.c \
-	daemon/triggers/clock_notes.c
-noinst_HEADERS += daemon/triggers/clock_internal.h include/belfry/triggers/catchup.h include/belfry/triggers/clock.h \
+	daemon/triggers/clock_notes.c daemon/triggers/notes.c
+noinst_HEADERS += daemon/triggers/clock_internal.h daemon/triggers/notes.h include/belfry/triggers/catchup.h include/belfry/triggers/clock.h \
 	include/belfry/triggers/firing.h

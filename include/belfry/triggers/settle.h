@@ -22,7 +22,9 @@ struct settling {
 
 enum settle_verdict { SETTLE_WAIT, SETTLE_READY };
 
-/* A look at the file. With a marker configured, marker_there decides. wait_ms says when to look again (SETTLE_WAIT). */
+/* A look at the file. With a marker configured, marker_there decides. wait_ms says when to look again (SETTLE_WAIT);
+ * INT64_MAX: only when something happens. s is zeroed before the first look. READY with s->closed false means that it has
+ * kept still for settle_ms, and nobody has seen it closed: whether a writer still holds it is the caller's to find out. */
 enum settle_verdict settle_look(struct settling *s, const struct sighting *now_seen, int64_t mono_ms, int64_t settle_ms,
                                 bool closed_now, bool marker_wanted, bool marker_there, int64_t *wait_ms);
 /* The text that tells versions of a file apart: "SIZE-MTIME-INODE-DEVICE", or "sha256:…". */
