@@ -33,6 +33,8 @@ static void rest(struct http_server *server)
         uv_poll_stop(&l->poll);
     if (heap_set(&server->due, &server->accept_retry, (int64_t)uv_now(server->loop) + ACCEPT_REST_MS) < 0)
         listen_resume(server);
+    /* At once: nothing else may be left that keeps the loop alive. */
+    conn_arm(server);
 }
 
 void listen_resume(struct http_server *server)
