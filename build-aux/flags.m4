@@ -49,3 +49,12 @@ AC_DEFUN([BELFRY_SANITIZERS], [
   AS_IF([test "x$enable_fuzzers" = xyes], [SAN_CFLAGS="$SAN_CFLAGS -fsanitize=fuzzer-no-link,address,undefined"])
   AC_SUBST([SAN_CFLAGS])
 ])
+
+dnl A small program that is started for every run: static and position independent, if the C library can.
+AC_DEFUN([BELFRY_STATIC], [
+  AS_IF([test "x$enable_asan$enable_ubsan$enable_coverage$enable_fuzzers" = x], [
+    BELFRY_TRY_LDFLAG([STATIC_LDFLAGS], [-static-pie])
+  ])
+  AS_IF([test "x$STATIC_LDFLAGS" = x], [STATIC_LDFLAGS=$PIE_LDFLAGS])
+  AC_SUBST([STATIC_LDFLAGS])
+])

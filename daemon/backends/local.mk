@@ -1,1 +1,22 @@
-# backends
+libbelfry_a_SOURCES += \
+	daemon/backends/local.c \
+	daemon/backends/local_collect.c \
+	daemon/backends/local_env.c \
+	daemon/backends/local_follow.c \
+	daemon/backends/local_internal.h \
+	daemon/backends/local_start.c
+noinst_HEADERS += \
+	include/belfry/backends/backend.h \
+	include/belfry/backends/supervisor.h
+
+# The supervisor stands on libc alone and is linked statically where that can be: it is started for every run.
+pkglibexec_PROGRAMS += belfry-run
+belfry_run_SOURCES = \
+	daemon/backends/run/command.c \
+	daemon/backends/run/command.h \
+	daemon/backends/run/main.c \
+	daemon/backends/run/order.c \
+	daemon/backends/run/order.h \
+	daemon/backends/run/record.c
+belfry_run_CFLAGS = -std=gnu11 $(WARN_CFLAGS) $(HARDEN_CFLAGS) $(SAN_CFLAGS) $(PIE_CFLAGS)
+belfry_run_LDFLAGS = $(HARDEN_LDFLAGS) $(SAN_CFLAGS) $(STATIC_LDFLAGS)

@@ -9,8 +9,10 @@ libbelfry_a_SOURCES += \
 	daemon/net/http_conn.c \
 	daemon/net/http_pump.c \
 	daemon/net/http_exchange.c \
-	daemon/net/server_internal.h
+	daemon/net/server_internal.h \
+	daemon/net/later.c
 noinst_HEADERS += \
 	include/belfry/net/http_client.h \
 	include/belfry/net/http_server.h \
-	include/belfry/net/http_gate.h
+	include/belfry/net/http_gate.h \
+	include/belfry/net/later.h

@@ -7,7 +7,7 @@
  * closes it.
  *
  *     version=1          folder=/…/runs/RUN-ID     attempt=1
- *     argv=… (each)      env=NAME=VALUE (each)     cwd=/…   user=NAME (optional)
+ *     argv=… (each)      env=NAME=VALUE (each)     cwd=/…   uid= gid= group= (each; when another user)
  *     timeout_ms=0       kill_grace_ms=10000       console_max=BYTES
  *
  * In the folder belfry-run keeps, for every attempt N:

@@ -1,0 +1,217 @@
+/* The local backend: its operations and its table of live supervisors. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "belfry/base/file.h"
+#include "belfry/base/log.h"
+#include "local_internal.h"
+
+char *local_folder(const struct local *b, const char *run_id)
+{
+    return file_join(b->runs_dir, run_id);
+}
+
+struct local_run *local_run_find(const struct local *b, const char *run_id)
+{
+    struct local_run *run;
+
+    HASH_FIND_STR(b->runs, run_id, run);
+    return run;
+}
+
+struct local_run *local_run_add(struct local *b, const char *run_id, unsigned attempt, pid_t pid, int pidfd, bool child)
+{
+    struct local_run *run = calloc(1, sizeof *run);
+
+    if (run == NULL)
+        abort();
+    memcpy(run->id, run_id, strnlen(run_id, ID_SIZE - 1));
+    run->backend = b;
+    run->attempt = attempt;
+    run->pid = pid;
+    run->pidfd = pidfd;
+    run->child = child;
+    run->report_fd = -1;
+    HASH_ADD_STR(b->runs, id, run);
+    b->working++;
+    return run;
+}
+
+static void maybe_closed(struct local *b);
+
+void local_work_done(struct local *b)
+{
+    b->working--;
+    maybe_closed(b);
+}
+
+void local_handle_closed(uv_handle_t *handle)
+{
+    struct local_run *run = handle->data;
+    struct local *b = run->backend;
+
+    if (--run->handles > 0)
+        return;
+    (void)close(run->pidfd);
+    buf_close(&run->report);
+    free(run);
+    local_work_done(b);
+}
+
+void local_run_drop(struct local_run *run)
+{
+    HASH_DEL(run->backend->runs, run);
+    if (run->report_fd >= 0) {
+        uv_close((uv_handle_t *)&run->report_poll, local_handle_closed);
+        (void)close(run->report_fd);
+        run->report_fd = -1;
+    }
+    uv_close((uv_handle_t *)&run->exit_poll, local_handle_closed);
+}
+
+/* --- forgetting --------------------------------------------------------------------------------------------------- */
+
+struct removal {
+    uv_work_t work;
+    struct local *backend;
+    char *path;
+    struct error error;
+};
+
+static void remove_folder(uv_work_t *work)
+{
+    struct removal *r = work->data;
+
+    (void)file_remove_tree(r->path, &r->error);
+}
+
+static void removed(uv_work_t *work, int status)
+{
+    struct removal *r = work->data;
+    struct local *b = r->backend;
+
+    (void)status;
+    if (r->error.code != 0)
+        log_warning("%s", r->error.text);
+    free(r->path);
+    free(r);
+    local_work_done(b);
+}
+
+static void forget(struct backend *base, const char *run_id)
+{
+    struct local *b = (struct local *)base;
+    struct removal *r = calloc(1, sizeof *r);
+
+    if (r == NULL || (r->path = local_folder(b, run_id)) == NULL) {
+        free(r);
+        return;
+    }
+    r->backend = b;
+    r->work.data = r;
+    b->working++;
+    if (uv_queue_work(b->loop, &r->work, remove_folder, removed) != 0)
+        abort();
+}
+
+static char *console(struct backend *base, const char *run_id)
+{
+    char *folder = local_folder((struct local *)base, run_id);
+    char *path = folder != NULL ? file_join(folder, "console.log") : NULL;
+
+    free(folder);
+    return path;
+}
+
+static const char *trouble(struct backend *base)
+{
+    (void)base;
+    return NULL;
+}
+
+static void configure(struct backend *base, const struct workspace_config *workspace)
+{
+    ((struct local *)base)->workspace = workspace;
+}
+
+/* --- opening, closing --------------------------------------------------------------------------------------------- */
+
+static void later_closed(void *data)
+{
+    struct local *b = data;
+    void (*closed)(void *data) = b->closed;
+    void *closed_data = b->closed_data;
+
+    free(b->runs_dir);
+    free(b->program);
+    free(b);
+    closed(closed_data);
+}
+
+static void maybe_closed(struct local *b)
+{
+    if (b->closing && b->working == 0)
+        later_close(&b->later, later_closed, b);
+}
+
+/* Runs go on: their supervisors keep what matters until a daemon asks again. */
+static void close_backend(struct backend *base, void (*closed)(void *data), void *data)
+{
+    struct local *b = (struct local *)base;
+    struct local_run *run, *next;
+
+    b->closed = closed;
+    b->closed_data = data;
+    HASH_ITER(hh, b->runs, run, next)
+        local_run_drop(run);
+    b->closing = true;
+    maybe_closed(b);
+}
+
+static const struct backend_ops local_ops = {
+    .start = local_start,
+    .find = local_find,
+    .follow = local_follow,
+    .stop = local_stop,
+    .collect = local_collect,
+    .forget = forget,
+    .console = console,
+    .trouble = trouble,
+    .configure = configure,
+    .close = close_backend,
+};
+
+int backend_local_new(uv_loop_t *loop, const char *state_dir, const struct workspace_config *workspace,
+                      const struct backend_reports *reports, struct backend **backend, struct error *err)
+{
+    const char *libexec = getenv("BELFRY_LIBEXEC");
+    struct local *b = calloc(1, sizeof *b);
+    int status = 0;
+
+    if (b == NULL)
+        return error_set(err, BF_ENOMEM, "out of memory");
+    b->runs_dir = file_join(state_dir, "runs");
+    b->program = file_join(libexec != NULL ? libexec : BELFRY_LIBEXECDIR, "belfry-run");
+    if (b->runs_dir == NULL || b->program == NULL)
+        status = error_set(err, BF_ENOMEM, "out of memory");
+    else if (access(b->program, X_OK) != 0)
+        status = error_errno(err, errno, "cannot use the supervisor %s (install it, or name its folder in BELFRY_LIBEXEC)",
+                             b->program);
+    else
+        status = file_make_dirs(b->runs_dir, 0711, err);   /* steps of other users have to pass */
+    if (status != 0) {
+        free(b->runs_dir);
+        free(b->program);
+        free(b);
+        return status;
+    }
+    b->base.ops = &local_ops;
+    b->base.reports = reports;
+    b->loop = loop;
+    b->workspace = workspace;
+    later_init(&b->later, loop);
+    *backend = &b->base;
+    return 0;
+}

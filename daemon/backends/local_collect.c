@@ -1,0 +1,371 @@
+/* Results of a local run, gathered on the thread pool: console, artifacts, work items. What the run left is hostile: names
+ * are made safe, only regular files are taken, links are not followed. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "belfry/base/file.h"
+#include "belfry/base/time.h"
+#include "local_internal.h"
+
+#define STEP_NAME "main"
+#define DEPTH_MAX 32
+#define FILES_MAX 100000
+
+struct gathering {
+    uv_work_t work;
+    struct local *backend;
+    char id[ID_SIZE];
+    char *folder;                 /* the run's */
+    char *dir;                    /* the staging folder */
+    struct words globs;
+    unsigned results;
+    json_t *input;
+    struct collection collected;
+    size_t files;
+    int status;
+    struct error error;
+};
+
+/* --- one file ----------------------------------------------------------------------------------------------------- */
+
+static void note(struct gathering *g, const char *format, const char *what)
+{
+    struct error text;
+
+    error_set(&text, BF_EINVAL, format, what);
+    (void)json_array_append_new(g->collected.notes, json_string(text.text));
+}
+
+/* Puts a file at to, as a link when it can, else as a copy. The source was seen to be a regular file; a swap for a link
+ * in between is refused by both ways. */
+static int put_file(struct gathering *g, const char *from, const char *to)
+{
+    int fd;
+
+    if (linkat(AT_FDCWD, from, AT_FDCWD, to, 0) != 0)
+        return file_copy(from, to, 0640, &g->error);
+    fd = open(to, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0)
+        return error_errno(&g->error, errno, "cannot open %s", to);
+    if (fsync(fd) != 0)
+        error_errno(&g->error, errno, "cannot sync %s", to);
+    (void)fchmod(fd, 0640);
+    (void)close(fd);
+    return g->error.code;
+}
+
+/* A free name in dir for a name from outside: a meeting gets a number. */
+static char *free_name(struct gathering *g, const char *dir, const char *name, char safe[FILE_NAME_MAX + 1])
+{
+    char first[FILE_NAME_MAX + 1];
+    struct stat st;
+    char *path;
+
+    file_safe_name(name, strlen(name), first);
+    memcpy(safe, first, sizeof first);
+    for (unsigned k = 2;; k++) {
+        path = file_join(dir, safe);
+        if (path == NULL || (lstat(path, &st) != 0 && errno == ENOENT))
+            break;
+        free(path);
+        file_numbered_name(first, k, safe);
+    }
+    if (path == NULL)
+        g->status = error_set(&g->error, BF_ENOMEM, "out of memory");
+    return path;
+}
+
+static void keep_artifact(struct gathering *g, const char *from, const char *shown)
+{
+    char *dir = file_join(g->dir, "artifacts/" STEP_NAME), safe[FILE_NAME_MAX + 1], hex[65], *to;
+    int64_t size;
+
+    if (++g->files > FILES_MAX) {
+        if (g->files == FILES_MAX + 1)
+            note(g, "more artifacts than %s: the rest is left out", "100000");
+        free(dir);
+        return;
+    }
+    g->status = dir == NULL ? error_set(&g->error, BF_ENOMEM, "out of memory") : file_make_dirs(dir, 0750, &g->error);
+    to = g->status == 0 ? free_name(g, dir, shown, safe) : NULL;
+    if (g->status == 0)
+        g->status = put_file(g, from, to);
+    if (g->status == 0)
+        g->status = file_sha256(to, hex, &size, &g->error);
+    if (g->status == 0 &&
+        json_array_append_new(g->collected.artifacts,
+                              json_pack("{s:s, s:s, s:s+, s:I, s:s}", "step", STEP_NAME, "name", safe, "path",
+                                        "artifacts/" STEP_NAME "/", safe, "size", (json_int_t)size, "sha256", hex)) != 0)
+        g->status = error_set(&g->error, BF_ENOMEM, "out of memory");
+    free(to);
+    free(dir);
+}
+
+/* --- the walk ----------------------------------------------------------------------------------------------------- */
+
+static bool wanted(const struct gathering *g, const char *relative)
+{
+    for (size_t i = 0; i < g->globs.count; i++) {
+        if (fnmatch(g->globs.items[i], relative, FNM_PATHNAME) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Below a folder that a glob names, all is wanted. */
+static void walk(struct gathering *g, const char *relative, bool all, int depth)
+{
+    struct buf path = { 0 }, inner = { 0 };
+    struct dirent **names = NULL;
+    int count;
+
+    buf_addf(&path, "%s/work%s%s", g->folder, relative[0] != '\0' ? "/" : "", relative);
+    count = depth < DEPTH_MAX && !buf_failed(&path) ? scandir(path.data, &names, NULL, alphasort) : 0;
+    for (int i = 0; i < count; i++) {
+        const char *name = names[i]->d_name;
+        char *full = file_join(path.data, name);
+        struct stat st;
+
+        buf_reset(&inner);
+        buf_addf(&inner, "%s%s%s", relative, relative[0] != '\0' ? "/" : "", name);
+        if (g->status == 0 && full != NULL && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && lstat(full, &st) == 0) {
+            bool take = all || wanted(g, buf_str(&inner));
+
+            if (S_ISDIR(st.st_mode))
+                walk(g, buf_str(&inner), take, depth + 1);
+            else if (take && S_ISREG(st.st_mode))
+                keep_artifact(g, full, name);
+            else if (take)
+                note(g, "%s is not a regular file: it is left out", buf_str(&inner));
+        }
+        free(full);
+        free(names[i]);
+    }
+    free(names);
+    buf_close(&path);
+    buf_close(&inner);
+}
+
+/* --- work items --------------------------------------------------------------------------------------------------- */
+
+static void write_json(struct gathering *g, const char *dir, const char *name, const json_t *value)
+{
+    char *text = json_text(value), *path = file_join(dir, name);
+
+    if (text == NULL || path == NULL)
+        g->status = error_set(&g->error, BF_ENOMEM, "out of memory");
+    else
+        g->status = file_write_atomic(path, text, strlen(text), 0640, &g->error);
+    free(text);
+    free(path);
+}
+
+/* The files of an item that the run made: named in its list, lying beside it. */
+static void keep_item_files(struct gathering *g, const json_t *files, const char *dir, json_t *names)
+{
+    const char *name;
+    json_t *where;
+
+    json_object_foreach((json_t *)(uintptr_t)files, name, where) {
+        const char *relative = json_string_value(where);
+        struct buf from = { 0 };
+        char safe[FILE_NAME_MAX + 1], *to;
+        struct stat st;
+
+        if (relative == NULL || g->status != 0)
+            continue;
+        if (strstr(relative, "..") != NULL || relative[0] == '/') {
+            note(g, "the output file %s lies outside the run's folder: it is left out", name);
+            continue;
+        }
+        buf_addf(&from, "%s/work-items-out/%s", g->folder, relative);
+        if (lstat(buf_str(&from), &st) != 0 || !S_ISREG(st.st_mode)) {
+            note(g, "the output file %s is not there", name);
+        } else if ((to = free_name(g, dir, name, safe)) != NULL) {
+            g->status = put_file(g, from.data, to);
+            (void)json_array_append_new(names, json_string(safe));
+            free(to);
+        }
+        buf_close(&from);
+    }
+}
+
+static void keep_item(struct gathering *g, const char *kind, size_t index, const json_t *payload, const json_t *files)
+{
+    json_t *names = json_array(), *entry;
+    struct buf relative = { 0 };
+    char *dir;
+
+    buf_addf(&relative, "work-items/%s/%zu", kind, index + 1);
+    dir = file_join(g->dir, buf_str(&relative));
+    g->status = dir == NULL ? error_set(&g->error, BF_ENOMEM, "out of memory") : file_make_dirs(dir, 0750, &g->error);
+    if (g->status == 0)
+        write_json(g, dir, "payload.json", payload);
+    if (g->status == 0)
+        keep_item_files(g, files, dir, names);
+    entry = json_pack("{s:s, s:O?, s:O}", "path", buf_str(&relative), "payload", payload, "files", names);
+    if (entry == NULL || json_array_append_new(json_object_get(g->collected.work_items, kind), entry) != 0)
+        g->status = error_set(&g->error, BF_ENOMEM, "out of memory");
+    json_decref(names);
+    buf_close(&relative);
+    free(dir);
+}
+
+static void keep_outputs(struct gathering *g)
+{
+    char *path = file_join(g->folder, "work-items-out/workitems.json");
+    struct buf text = { 0 };
+    json_t *items = NULL, *item;
+    struct stat st;
+    size_t i;
+
+    if (path != NULL && lstat(path, &st) == 0 && S_ISREG(st.st_mode)) {
+        struct error why = { 0 };
+
+        if (file_read(path, 64 << 20, &text, &why) == 0)
+            items = json_parse(text.data, text.len, &why);
+        if (!json_is_array(items))
+            note(g, "the output work items cannot be read: %s", why.code != 0 ? why.text : "they are no list");
+    }
+    json_array_foreach(items, i, item) {
+        if (g->status == 0)
+            keep_item(g, "output", i, json_object_get(item, "payload"), json_object_get(item, "files"));
+    }
+    json_decref(items);
+    buf_close(&text);
+    free(path);
+}
+
+static void keep_inputs(struct gathering *g)
+{
+    json_t *payload;
+    size_t i;
+
+    json_array_foreach(g->input, i, payload) {
+        if (g->status == 0)
+            keep_item(g, "input", i, payload, NULL);
+    }
+}
+
+static void keep_console(struct gathering *g)
+{
+    char *from = file_join(g->folder, "console.log"), *to = file_join(g->dir, "console.log");
+
+    if (from == NULL || to == NULL)
+        g->status = error_set(&g->error, BF_ENOMEM, "out of memory");
+    else if (access(from, F_OK) == 0)
+        g->status = put_file(g, from, to);
+    free(from);
+    free(to);
+}
+
+/* --- the job ------------------------------------------------------------------------------------------------------ */
+
+static void gather(uv_work_t *work)
+{
+    struct gathering *g = work->data;
+
+    if ((g->results & RESULTS_LOG) != 0)
+        keep_console(g);
+    if (g->status == 0 && (g->results & RESULTS_ARTIFACTS) != 0)
+        walk(g, "", false, 0);
+    if (g->status == 0 && (g->results & RESULTS_WORK_ITEMS) != 0)
+        keep_inputs(g);
+    if (g->status == 0 && (g->results & RESULTS_WORK_ITEMS) != 0)
+        keep_outputs(g);
+}
+
+static void free_words(struct words *w)
+{
+    for (size_t i = 0; i < w->count; i++)
+        free(w->items[i]);
+    free(w->items);
+}
+
+static void gathered(uv_work_t *work, int status)
+{
+    struct gathering *g = work->data;
+    struct local *b = g->backend;
+    const struct backend_reports *r = b->base.reports;
+
+    (void)status;
+    if (g->status == 0) {
+        r->collected(r->data, g->id, 0, NULL, &g->collected);
+    } else {
+        r->collected(r->data, g->id, g->status, &g->error, NULL);
+        json_decref(g->collected.steps);
+        json_decref(g->collected.work_items);
+        json_decref(g->collected.artifacts);
+        json_decref(g->collected.notes);
+    }
+    free_words(&g->globs);
+    json_decref(g->input);
+    free(g->folder);
+    free(g->dir);
+    free(g);
+    local_work_done(b);
+}
+
+static void copy_globs(struct gathering *g, const struct process_config *process)
+{
+    static const char *const usual[] = { "output/*" };
+    const char *const *from = process != NULL && process->artifacts.count > 0 ?
+        (const char *const *)process->artifacts.items : usual;
+    size_t count = process != NULL && process->artifacts.count > 0 ? process->artifacts.count : 1;
+
+    g->globs.items = calloc(count, sizeof(char *));
+    for (size_t i = 0; i < count && g->globs.items != NULL; i++) {
+        if ((g->globs.items[i] = strdup(from[i])) == NULL)
+            abort();
+        g->globs.count = i + 1;
+    }
+}
+
+static json_t *describe_step(const struct run_record *run)
+{
+    json_t *step = json_object();
+    char id[ID_SIZE];
+
+    if (step == NULL)
+        return NULL;
+    id_from_name("step run", run->id, id);
+    (void)json_put(step, "id", id);
+    (void)json_put(step, "name", STEP_NAME);
+    (void)json_put(step, "state", run->started_ms == 0 ? "new" : run->outcome == RUN_COMPLETED ? "completed" : "failed");
+    (void)json_put_time(step, "started", run->started_ms);
+    (void)json_put_time(step, "ended", run->started_ms != 0 ? run->ended_ms : 0);
+    if (run->has_exit_code)
+        (void)json_put_int(step, "exit_code", run->exit_code);
+    return step;
+}
+
+void local_collect(struct backend *base, const struct run_record *run, const struct process_config *process,
+                   const json_t *input, const char *dir)
+{
+    struct local *b = (struct local *)base;
+    struct gathering *g = calloc(1, sizeof *g);
+
+    if (g == NULL || (g->folder = local_folder(b, run->id)) == NULL || (g->dir = strdup(dir)) == NULL)
+        abort();
+    g->work.data = g;
+    g->backend = b;
+    memcpy(g->id, run->id, sizeof g->id);
+    g->results = process != NULL ? process->results : RESULTS_ALL;
+    copy_globs(g, process);
+    g->input = json_deep_copy(input);
+    g->collected.steps = json_array();
+    g->collected.work_items = json_pack("{s:[], s:[]}", "input", "output");
+    g->collected.artifacts = json_array();
+    g->collected.notes = json_array();
+    if (json_array_append_new(g->collected.steps, describe_step(run)) != 0)
+        abort();
+    b->working++;
+    if (uv_queue_work(b->loop, &g->work, gather, gathered) != 0)
+        abort();
+}
