@@ -26,6 +26,7 @@ struct transfer {
     int64_t upload_left;
     int64_t upload_size;
     int64_t head_bytes;            /* of the answer */
+    bool head_whole;               /* its empty line has come */
     int status;                    /* a verdict of our own (BF_ETOOBIG, BF_EIO …) that made curl give up, or 0 */
     bool in_multi;
     char retry_after[64];

@@ -140,6 +140,9 @@ int client_explain(struct transfer *t, CURLcode code)
     case CURLE_GOT_NOTHING:
         return error_set(&request->error, BF_ENET, "%s %s: the server closed the connection without an answer",
                          request->method, url);
+    case CURLE_WEIRD_SERVER_REPLY:
+        return error_set(&request->error, BF_ENET, "%s %s: the head of the answer was cut off, or is no HTTP",
+                         request->method, url);
     case CURLE_PARTIAL_FILE:
         return error_set(&request->error, BF_ENET, "%s %s: the answer was cut off after %lld bytes", request->method, url,
                          (long long)request->received);

@@ -102,6 +102,7 @@ static void forget_head(struct transfer *t)
     t->request->location[0] = '\0';
     t->request->server_date_ms = 0;
     t->retry_after[0] = '\0';
+    t->head_whole = false;
 }
 
 static size_t on_header(char *line, size_t size, size_t count, void *data)
@@ -120,6 +121,8 @@ static size_t on_header(char *line, size_t size, size_t count, void *data)
     /* An interim answer (1xx) has a head of its own. */
     if (len >= 5 && memcmp(line, "HTTP/", 5) == 0)
         forget_head(t);
+    else if (line[0] == '\r' || line[0] == '\n')
+        t->head_whole = true;
     keep(line, len, "Content-Type", request->content_type, sizeof request->content_type);
     keep(line, len, "Location", request->location, sizeof request->location);
     keep(line, len, "Retry-After", t->retry_after, sizeof t->retry_after);
@@ -403,6 +406,9 @@ int transfer_judge(struct transfer *t, CURLcode code)
         return t->status;
     if (code != CURLE_OK)
         return client_explain(t, code);
+    /* To libcurl a head that the server cut off is an answer with no body. */
+    if (!t->head_whole || http_status < 200)
+        return client_explain(t, CURLE_WEIRD_SERVER_REPLY);
     request->http_status = http_status;
     return BF_OK;
 }

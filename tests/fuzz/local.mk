@@ -13,3 +13,11 @@ tests_fuzz_ical_fuzz_SOURCES = tests/fuzz/ical_fuzz.c
 tests_fuzz_ical_fuzz_LDADD = $(BELFRY_LIBS)
 tests_fuzz_ical_fuzz_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 endif
+
+# fuzz of net
+if ENABLE_FUZZERS
+noinst_PROGRAMS += tests/fuzz/gate_fuzz
+tests_fuzz_gate_fuzz_SOURCES = tests/fuzz/gate_fuzz.c
+tests_fuzz_gate_fuzz_LDADD = $(BELFRY_LIBS)
+tests_fuzz_gate_fuzz_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+endif

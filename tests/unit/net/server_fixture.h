@@ -16,7 +16,7 @@ struct world {
     struct http_server *server;
     int port;
     char dir[64];
-    char socket_path[128];
+    char socket_path[100];
     struct http_exchange *later[LATER_MAX];   /* asked for by /later, not answered */
     int later_count;
     int gone_count;
