@@ -224,9 +224,11 @@ void conn_kill(struct conn *c)
     server->stats.connections--;
     server->refusals -= c->over_limit;
     conn_close_pair(c);
-    c->x = NULL;
-    if (x)
+    /* One that no handler has seen is libmicrohttpd's still. */
+    if (x && exchange_is_begun(x)) {
+        c->x = NULL;
         exchange_gone(x);
+    }
     uv_close((uv_handle_t *)&c->client_poll, on_poll_closed);
     close(c->client_fd);
     listen_resume(server);

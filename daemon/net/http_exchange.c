@@ -210,7 +210,7 @@ enum MHD_Result exchange_handle(void *cls, struct MHD_Connection *mhd, const cha
     (void)cls;
     (void)url;
     (void)version;
-    if (!x || x->gone)
+    if (!x || x->gone || (x->c && x->c->state == CONN_DEAD))
         return MHD_NO;
     if (!x->begun)
         return take_head(x, mhd, method);
@@ -220,6 +220,11 @@ enum MHD_Result exchange_handle(void *cls, struct MHD_Connection *mhd, const cha
         return MHD_YES;
     }
     return take_request(x, mhd);
+}
+
+bool exchange_is_begun(const struct http_exchange *x)
+{
+    return x->begun;
 }
 
 /* Libmicrohttpd wakes it, sees that it is over, and completes it. */
@@ -287,6 +292,12 @@ void exchange_connection(void *cls, struct MHD_Connection *mhd, void **socket_co
     }
     if (!c)
         return;
+    /* It gave up between the request line and the handler: it never completes such a request, nor answers it. */
+    if (c->x) {
+        exchange_free(c->x);
+        c->x = NULL;
+        c->head_lost = true;
+    }
     c->mhd_closed = true;
     conn_activate(c);
     conn_unref(c);

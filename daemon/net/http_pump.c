@@ -4,9 +4,11 @@
  * has only while bytes wait.
  */
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -335,6 +337,26 @@ static bool is_answered(const struct conn *c)
     return c->answered >= c->gate.requests - (c->body_cut && c->gate.requests > 0);
 }
 
+/* A head with very many arguments or cookies is too much for libmicrohttpd's pool. It then stops with every byte read and
+ * the handler not called, and closes without an answer when it is run once more. All requests before are answered, as it
+ * takes them in turn. */
+static void give_up_head(struct conn *c)
+{
+    int unread = 0;
+    bool stuck = c->x && !exchange_is_begun(c->x) && c->pair_fd >= 0 && !c->pair_full
+                 && ioctl(c->pair_fd, SIOCOUTQ, &unread) == 0 && unread == 0;
+
+    if (stuck && !c->choking)
+        conn_activate(c);
+    if (c->head_lost || (stuck && c->choking)) {
+        c->gate.requests = c->answered;
+        pump_refuse(c, 431, "the request has too many arguments or cookies");
+        c->body_cut = false;
+        c->head_lost = true;
+    }
+    c->choking = stuck;
+}
+
 static void drain(struct conn *c)
 {
     c->state = CONN_DRAINING;
@@ -371,7 +393,7 @@ static void move_on(struct conn *c, bool pair_empty)
         if (is_answered(c))
             drain(c);
     }
-    if (c->state == CONN_REFUSING && c->pair_ended && c->gate.requests > 0) {
+    if (c->state == CONN_REFUSING && c->pair_ended && c->gate.requests > 0 && !c->head_lost) {
         /* libmicrohttpd has closed after an answer of its own: nothing may follow that. */
         drain(c);
     } else if (c->state == CONN_REFUSING && waiting(&c->in) == 0 && is_answered(c) && pair_empty) {
@@ -499,6 +521,8 @@ void pump_step(struct conn *c)
         pair_empty = c->state != CONN_DEAD && pull_out(c);
         if (c->state == CONN_DEAD)
             return;
+        if (c->state == CONN_OPEN && (c->x || c->head_lost))
+            give_up_head(c);
         move_on(c, pair_empty);
         if (c->state == CONN_DEAD)
             return;

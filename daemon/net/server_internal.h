@@ -75,6 +75,8 @@ struct conn {
     bool pair_ended;          /* libmicrohttpd has closed its side */
     bool mhd_closed;          /* it says it has: what is left in the pair is its last */
     bool is_local;
+    bool choking;             /* libmicrohttpd may have given up on a head, see give_up_head() */
+    bool head_lost;           /* it has, and closed */
     bool body_cut;            /* refused in the middle of a body: that request gets no answer of its own */
     bool over_limit;
     struct heap_node timer;
@@ -153,6 +155,7 @@ void exchange_completed(void *cls, struct MHD_Connection *mhd, void **request_cl
                         enum MHD_RequestTerminationCode why);
 void exchange_connection(void *cls, struct MHD_Connection *mhd, void **socket_context,
                          enum MHD_ConnectionNotificationCode code);
+bool exchange_is_begun(const struct http_exchange *x);   /* its head has come to the handler */
 void exchange_gone(struct http_exchange *x);         /* its client went; tells its owner */
 const char *exchange_code_of(unsigned status);       /* "not_found" of 404, for error answers */
 

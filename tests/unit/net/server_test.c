@@ -407,6 +407,33 @@ static void the_largest_head_is_taken(void **state)
     buf_close(&got);
 }
 
+/* libmicrohttpd's pool cannot hold the table of so many. */
+static void too_many_arguments_are_refused(void **state)
+{
+    struct world *w = *state;
+
+    for (int cookies = 0; cookies < 2; cookies++) {
+        struct buf got = {0};
+        struct buf ask = {0};
+        int fd = client_connect(w);
+
+        buf_adds(&ask, "GET /echo HTTP/1.1\r\n" HOST "\r\nGET /?");
+        for (int i = 0; i < 3000; i++)
+            buf_adds(&ask, cookies ? "" : "a&");
+        buf_adds(&ask, " HTTP/1.1\r\n" HOST "Cookie: a=b");
+        for (int i = 0; i < 2000; i++)
+            buf_adds(&ask, cookies ? "; a=b" : "");
+        buf_adds(&ask, "\r\n\r\n");
+        client_send(w, fd, ask.data, ask.len);
+        client_reads_all(w, fd, &got);
+        assert_int_equal(count_of(&got, "HTTP/1.1 200"), 1);
+        assert_int_equal(count_of(&got, "HTTP/1.1 431"), 1);
+        close(fd);
+        buf_close(&ask);
+        buf_close(&got);
+    }
+}
+
 /* --- what the gate refuses ---------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -696,6 +723,7 @@ int main(void)
         TEST(a_head_may_be_refused_early),
         TEST(a_body_may_be_limited),
         TEST(the_largest_head_is_taken),
+        TEST(too_many_arguments_are_refused),
         TEST(what_smuggles_is_refused_and_closed),
         TEST(a_bad_chunk_ends_its_request),
         TEST(a_refusal_waits_for_earlier_answers),
