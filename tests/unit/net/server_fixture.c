@@ -258,3 +258,24 @@ void client_reads_all(struct world *w, int fd, struct buf *got)
     while (read_some(w, fd, got))
         continue;
 }
+
+void assert_says(const struct buf *got, const char *needle)
+{
+    if (count_of(got, needle) == 0)
+        fail_msg("\"%s\" is not in: %.2000s", needle, buf_str(got));
+}
+
+static struct world world;
+
+int open_world(void **state)
+{
+    *state = &world;
+    world_open(&world, (struct http_server_options){0});
+    return 0;
+}
+
+int close_world(void **state)
+{
+    world_close(*state);
+    return 0;
+}

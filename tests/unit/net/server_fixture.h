@@ -39,5 +39,13 @@ void client_reads(struct world *w, int fd, struct buf *got, const char *needle, 
 /* Reads to the end of the connection. */
 void client_reads_all(struct world *w, int fd, struct buf *got);
 int count_of(const struct buf *got, const char *needle);
+void assert_says(const struct buf *got, const char *needle);
+
+/* cmocka's set-up and tear-down: a world with the usual limits. */
+int open_world(void **state);
+int close_world(void **state);
+
+#define HOST "Host: a\r\n"
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_world, close_world)
 
 #endif
