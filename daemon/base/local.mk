@@ -7,6 +7,7 @@ libbelfry_a_SOURCES += \
 	daemon/base/id.c \
 	daemon/base/json.c \
 	daemon/base/log.c \
+	daemon/base/secret.c \
 	daemon/base/systemd.c \
 	daemon/base/text.c \
 	daemon/base/text_code.c \
@@ -19,6 +20,7 @@ noinst_HEADERS += \
 	include/belfry/base/id.h \
 	include/belfry/base/json.h \
 	include/belfry/base/log.h \
+	include/belfry/base/secret.h \
 	include/belfry/base/systemd.h \
 	include/belfry/base/text.h \
 	include/belfry/base/time.h

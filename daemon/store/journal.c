@@ -123,7 +123,7 @@ int journal_open(uv_loop_t *loop, const char *state_dir, struct journal **journa
     j->loop = loop;
     j->lock_fd = -1;
     init_shared(j);
-    status = file_make_dirs(state_dir, 0700, err);
+    status = file_make_dirs(state_dir, 0711, err);
     if (status == 0 && (j->path = file_join(state_dir, "belfry.db")) == NULL)
         status = error_set(err, BF_ENOMEM, "out of memory");
     if (status == 0)
