@@ -4,16 +4,17 @@
  * has only while bytes wait.
  */
 #include <errno.h>
-#include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "server_internal.h"
+
+/* Runs of libmicrohttpd within which it must have shown a head to the handler. */
+#define HEAD_RUNS_MAX 64
 
 static int64_t now_of(const struct conn *c)
 {
@@ -337,24 +338,24 @@ static bool is_answered(const struct conn *c)
     return c->answered >= c->gate.requests - (c->body_cut && c->gate.requests > 0);
 }
 
-/* A head with very many arguments or cookies is too much for libmicrohttpd's pool. It then stops with every byte read and
- * the handler not called, and closes without an answer when it is run once more. All requests before are answered, as it
- * takes them in turn. */
+/* A head with very many arguments or cookies is too much for libmicrohttpd's pool. It then stops with the handler not
+ * called, and closes without an answer when it is run once more; a sound head it has read in a few runs. All requests
+ * before are answered, as it takes them in turn. */
 static void give_up_head(struct conn *c)
 {
-    int unread = 0;
-    bool stuck = c->x && !exchange_is_begun(c->x) && c->pair_fd >= 0 && !c->pair_full
-                 && ioctl(c->pair_fd, SIOCOUTQ, &unread) == 0 && unread == 0;
+    bool waits = c->x && !exchange_is_begun(c->x);
 
-    if (stuck && !c->choking)
+    if (c->head_lost && c->state == CONN_REFUSING && c->gate.requests == c->answered)
+        return;
+    c->head_runs = waits ? c->head_runs + 1 : 0;
+    if (waits)
         conn_activate(c);
-    if (c->head_lost || (stuck && c->choking)) {
-        c->gate.requests = c->answered;
-        pump_refuse(c, 431, "the request has too many arguments or cookies");
-        c->body_cut = false;
-        c->head_lost = true;
-    }
-    c->choking = stuck;
+    if (!c->head_lost && c->head_runs < HEAD_RUNS_MAX)
+        return;
+    c->gate.requests = c->answered;
+    pump_refuse(c, 431, "the request has too many arguments or cookies");
+    c->body_cut = false;
+    c->head_lost = true;
 }
 
 static void drain(struct conn *c)
@@ -462,8 +463,8 @@ static int64_t deadline(struct conn *c)
         return c->moved_ms + options->idle_timeout_ms;
     if (c->state == CONN_LINGERING)
         return c->moved_ms + SERVER_LINGER_MS;
-    if (c->state != CONN_OPEN)
-        return INT64_MAX;
+    if (c->state != CONN_OPEN)   /* a handler may take its time; nothing else may */
+        return c->x ? INT64_MAX : c->moved_ms + options->idle_timeout_ms;
     if (c->head_since_ms > 0)
         due_ms = c->head_since_ms + options->head_timeout_ms;
     if (c->body_since_ms > 0 && c->blocked_since_ms == 0)
@@ -521,7 +522,7 @@ void pump_step(struct conn *c)
         pair_empty = c->state != CONN_DEAD && pull_out(c);
         if (c->state == CONN_DEAD)
             return;
-        if (c->state == CONN_OPEN && (c->x || c->head_lost))
+        if ((c->state == CONN_OPEN || c->state == CONN_REFUSING) && (c->x || c->head_lost))
             give_up_head(c);
         move_on(c, pair_empty);
         if (c->state == CONN_DEAD)

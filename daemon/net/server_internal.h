@@ -75,8 +75,8 @@ struct conn {
     bool pair_ended;          /* libmicrohttpd has closed its side */
     bool mhd_closed;          /* it says it has: what is left in the pair is its last */
     bool is_local;
-    bool choking;             /* libmicrohttpd may have given up on a head, see give_up_head() */
-    bool head_lost;           /* it has, and closed */
+    bool head_lost;           /* libmicrohttpd has given up on a head, see give_up_head() */
+    unsigned head_runs;       /* how often it was run with a head that it has not shown */
     bool body_cut;            /* refused in the middle of a body: that request gets no answer of its own */
     bool over_limit;
     struct heap_node timer;
