@@ -1,1 +1,10 @@
-# results
+libbelfry_a_SOURCES += \
+	daemon/results/folder.c \
+	daemon/results/run_json.c \
+	daemon/results/syslog.c \
+	daemon/results/syslog_format.c \
+	daemon/results/syslog_target.c \
+	daemon/results/syslog_internal.h
+noinst_HEADERS += \
+	include/belfry/results/folder.h \
+	include/belfry/results/syslog.h

@@ -1,0 +1,102 @@
+/* Result folders: built beside their place, synced, renamed into it. */
+#include "belfry/results/folder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "belfry/base/buf.h"
+#include "belfry/base/file.h"
+#include "belfry/base/time.h"
+
+/* RESULTS/PROCESS/YYYY-MM-DD[/NAME] */
+static char *day_path(const char *results_dir, const struct run_record *run, const char *prefix, const char *name)
+{
+    char day[TIME_TEXT_SIZE], process[FILE_NAME_MAX + 1];
+    struct buf path = { 0 };
+
+    time_format(run->accepted_ms, day);
+    file_safe_name(run->process, strlen(run->process), process);
+    buf_addf(&path, "%s/%s/%.10s", results_dir, process, day);
+    if (name != NULL)
+        buf_addf(&path, "/%s%s", prefix, name);
+    return buf_take(&path);
+}
+
+char *folder_path(const char *results_dir, const struct run_record *run)
+{
+    return day_path(results_dir, run, "", run->id);
+}
+
+int folder_stage(const char *results_dir, const struct run_record *run, char **staging, struct error *err)
+{
+    char *day = day_path(results_dir, run, "", NULL);
+    char *path = day_path(results_dir, run, ".staging-", run->id);
+    int status = 0;
+
+    if (day == NULL || path == NULL)
+        status = error_set(err, BF_ENOMEM, "out of memory");
+    if (status == 0)
+        status = file_make_dirs(day, 0750, err);
+    if (status == 0)
+        status = file_remove_tree(path, err);
+    if (status == 0 && mkdir(path, 0750) != 0)
+        status = error_errno(err, errno, "cannot make the folder %s", path);
+    free(day);
+    if (status != 0) {
+        free(path);
+        path = NULL;
+    }
+    *staging = path;
+    return status;
+}
+
+static bool published(const char *place)
+{
+    char *run_json_path = file_join(place, "run.json");
+    bool there = run_json_path != NULL && access(run_json_path, F_OK) == 0;
+
+    free(run_json_path);
+    return there;
+}
+
+static int sync_parents(const char *place, struct error *err)
+{
+    char *path = strdup(place), *slash;
+    int status = 0;
+
+    if (path == NULL)
+        return error_set(err, BF_ENOMEM, "out of memory");
+    /* The day's folder and the process's may be new as well. */
+    for (int i = 0; i < 3 && status == 0 && (slash = strrchr(path, '/')) != NULL && slash != path; i++) {
+        *slash = '\0';
+        status = file_sync_dir(path, err);
+    }
+    free(path);
+    return status;
+}
+
+int folder_publish(const char *staging, const char *place, const json_t *run_json_value, int *existing, struct error *err)
+{
+    char *text = json_dumps(run_json_value, JSON_INDENT(2)), *path = file_join(staging, "run.json");
+    int status = 0;
+
+    *existing = published(place);
+    if (text == NULL || path == NULL)
+        status = error_set(err, BF_ENOMEM, "out of memory");
+    else if (!*existing)
+        status = file_write_atomic(path, text, strlen(text), 0640, err);
+    if (status == 0 && !*existing && rename(staging, place) != 0)
+        status = error_errno(err, errno, "cannot rename %s to %s", staging, place);
+    if (status == 0 && !*existing)
+        status = sync_parents(place, err);
+    if (*existing)
+        (void)file_remove_tree(staging, NULL);
+    free(text);
+    free(path);
+    return status;
+}
