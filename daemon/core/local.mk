@@ -16,4 +16,5 @@ noinst_HEADERS += \
 	include/belfry/core/record.h \
 	include/belfry/core/pace.h \
 	include/belfry/core/event.h \
+	include/belfry/core/firing.h \
 	include/belfry/core/engine.h

@@ -10,5 +10,16 @@ belfry_eval_LDADD = $(JQ_LIBS) $(SECCOMP_LIBS)
 # the clock
 libbelfry_a_SOURCES += daemon/triggers/catchup.c daemon/triggers/clock.c daemon/triggers/clock_fire.c \
 	daemon/triggers/clock_notes.c daemon/triggers/notes.c
-noinst_HEADERS += daemon/triggers/clock_internal.h daemon/triggers/notes.h include/belfry/triggers/catchup.h include/belfry/triggers/clock.h \
-	include/belfry/triggers/firing.h
+noinst_HEADERS += daemon/triggers/clock_internal.h daemon/triggers/notes.h include/belfry/triggers/catchup.h \
+	include/belfry/triggers/clock.h
+
+# watches
+libbelfry_a_SOURCES += daemon/triggers/settle.c daemon/triggers/watch.c daemon/triggers/watch_after.c \
+	daemon/triggers/watch_dirs.c daemon/triggers/watch_files.c daemon/triggers/watch_hash.c \
+	daemon/triggers/watch_names.c daemon/triggers/watch_ring.c daemon/triggers/watch_scan.c
+noinst_HEADERS += daemon/triggers/watch_internal.h include/belfry/triggers/settle.h include/belfry/triggers/watch.h
+
+# webhooks
+libbelfry_a_SOURCES += daemon/triggers/signature.c daemon/triggers/webhook.c daemon/triggers/webhook_answer.c \
+	daemon/triggers/webhook_head.c
+noinst_HEADERS += daemon/triggers/webhook_internal.h include/belfry/triggers/signature.h include/belfry/triggers/webhook.h

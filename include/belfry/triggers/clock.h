@@ -8,7 +8,7 @@
 #include <uv.h>
 
 #include "belfry/store/journal.h"
-#include "belfry/triggers/firing.h"
+#include "belfry/core/firing.h"
 
 struct clock_room;
 

@@ -9,7 +9,7 @@
 #include <uv.h>
 
 #include "belfry/store/journal.h"
-#include "belfry/triggers/firing.h"
+#include "belfry/core/firing.h"
 
 struct watch_room;
 

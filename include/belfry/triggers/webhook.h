@@ -9,7 +9,7 @@
 #include "belfry/core/run.h"
 #include "belfry/net/http_server.h"
 #include "belfry/store/journal.h"
-#include "belfry/triggers/firing.h"
+#include "belfry/core/firing.h"
 
 struct webhook_room;
 

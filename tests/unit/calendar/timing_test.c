@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -323,6 +324,80 @@ static void next_is_always_later(void **state)
     assert_true(parsed > 2500);
 }
 
+#define WINDOW_MIN (3 * 1440)
+
+static int compare_due(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a;
+    int64_t y = *(const int64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* The rule read word by word: each local minute that is named, and what becomes of it. Due instants, with doubles. */
+static size_t due_by_definition(const struct timing *t, int64_t local_s, int64_t out[2 * WINDOW_MIN])
+{
+    bool elapsed = t->cron.minutes_starred || t->cron.hours_starred;
+    enum dst_gap gap = t->gap != DST_GAP_DEFAULT ? t->gap : elapsed ? DST_GAP_SKIP : DST_GAP_AFTER;
+    enum dst_repeat repeat = t->repeat != DST_REPEAT_DEFAULT ? t->repeat : elapsed ? DST_REPEAT_BOTH : DST_REPEAT_FIRST;
+    size_t count = 0;
+
+    for (int i = 0; i < WINDOW_MIN; i++, local_s += 60) {
+        struct zone_instants instants;
+
+        if (cron_next_local(&t->cron, local_s) != local_s)
+            continue;
+        zone_from_local(t->zone, local_s, &instants);
+        if (instants.kind == ZONE_GAP ? gap == DST_GAP_AFTER : instants.kind == ZONE_UNIQUE || repeat != DST_REPEAT_LAST)
+            out[count++] = instants.first_s;
+        if (instants.kind == ZONE_GAP ? gap == DST_GAP_SHIFT : instants.kind == ZONE_REPEATED && repeat != DST_REPEAT_FIRST)
+            out[count++] = instants.second_s;
+    }
+    qsort(out, count, sizeof *out, compare_due);
+    return count;
+}
+
+/* All firings in three days around a clock change, against the definition. */
+static void changes_by_definition(void **state)
+{
+    static const char *const zones[] = { "Europe/Berlin", "Australia/Lord_Howe", "America/New_York", "Antarctica/Troll" };
+    static int64_t due[2 * WINDOW_MIN];
+
+    (void)state;
+    for (int round = 0; round < 400; round++) {
+        struct timing t = { 0 };
+        struct error err;
+        char fields[2][32];
+        char expression[96];
+        int64_t change_s;
+        int64_t after_ms;
+        int before_s;
+        int after_s;
+        size_t count;
+
+        random_field(fields[0], sizeof fields[0], 0, 59);
+        random_field(fields[1], sizeof fields[1], 0, 4);
+        snprintf(expression, sizeof expression, "%s %s * * *", fields[0], fields[1]);
+        assert_int_equal(cron_parse(expression, NULL, &t.cron, &err), 0);
+        assert_int_equal(zone_get(zones[roll(4)], &t.zone, &err), 0);
+        t.gap = (enum dst_gap)roll(4);
+        t.repeat = (enum dst_repeat)roll(4);
+        assert_true(zone_next_change(t.zone, at("2015-01-01T00:00:00Z") / 1000 + roll(1000000000), &change_s, &before_s, &after_s));
+        /* The first and last half day are for times that a change moves into the window or out of it. */
+        count = due_by_definition(&t, (change_s / 86400 - 1) * 86400, due);
+        after_ms = ((change_s / 86400 - 1) * 86400 + 43200) * 1000;
+        for (size_t i = 0; i < count; i++) {
+            if (due[i] * 1000 <= after_ms || due[i] > (change_s / 86400 + 1) * 86400 + 43200)
+                continue;
+            if (timing_next(&t, after_ms) != due[i] * 1000)
+                fail_msg("%s in %s, gap %d, repeat %d: after %lld due at %lld, not %lld", expression, zone_name(t.zone), (int)t.gap,
+                         (int)t.repeat, (long long)after_ms, (long long)timing_next(&t, after_ms), (long long)due[i] * 1000);
+            after_ms = due[i] * 1000;
+        }
+        zone_put(t.zone);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -335,6 +410,7 @@ int main(void)
         cmocka_unit_test(calendars_of_days),
         cmocka_unit_test(jitter_stays_before_the_next),
         cmocka_unit_test(next_is_always_later),
+        cmocka_unit_test(changes_by_definition),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,7 +11,7 @@
 #include <uv.h>
 
 #include "belfry/store/journal.h"
-#include "belfry/triggers/firing.h"
+#include "belfry/core/firing.h"
 
 struct fake_row {                 /* a cursor, a pause, a file or a claim */
     enum record_kind kind;

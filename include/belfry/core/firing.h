@@ -2,8 +2,8 @@
  * How a trigger rings: what it hands to the house, which evaluates `when`, `key` and `input`, admits the firing and says
  * what became of it. One way for every trigger, the command line and the API.
  */
-#ifndef BELFRY_TRIGGERS_FIRING_H
-#define BELFRY_TRIGGERS_FIRING_H
+#ifndef BELFRY_CORE_FIRING_H
+#define BELFRY_CORE_FIRING_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,0 +1,190 @@
+/* Bringing a run's outputs home: a staging folder, the backend's part, run.json, the rename. Each step that touches the
+ * disk is on the thread pool; a crash at any point leaves a staging folder that the next try clears. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "belfry/base/log.h"
+#include "belfry/results/folder.h"
+#include "house.h"
+
+struct job {
+    uv_work_t work;
+    struct house *house;
+    struct journal_read read;
+    struct run_record run;
+    char *results_dir;
+    char *staging, *place;
+    json_t *event, *input;
+    struct collection collected;
+    json_t *result;            /* for the record: what run.json says of results, and where they lie */
+    const char *backend;
+    int status;
+    struct error error;
+    struct job *next;
+};
+
+static void job_free(struct job *j)
+{
+    run_record_close(&j->run);
+    free(j->results_dir);
+    free(j->staging);
+    free(j->place);
+    json_decref(j->event);
+    json_decref(j->input);
+    json_decref(j->collected.steps);
+    json_decref(j->collected.work_items);
+    json_decref(j->collected.artifacts);
+    json_decref(j->collected.notes);
+    json_decref(j->result);
+    free(j);
+}
+
+static void finish(struct job *j)
+{
+    struct house *h = j->house;
+    char *result = j->status == 0 ? json_text(j->result) : NULL;
+
+    h->collecting--;
+    if (j->status != 0)
+        log_warning("run %s of %s: its results wait: %s", j->run.id, j->run.process, j->error.text);
+    engine_collected(h->engine, time_now(), j->run.id, j->status, &j->error, result);
+    free(result);
+    job_free(j);
+}
+
+/* --- publishing --------------------------------------------------------------------------------------------------- */
+
+static void publish(uv_work_t *work)
+{
+    struct job *j = work->data;
+    json_t *whole = run_json(&j->run, j->backend, j->event, j->result);
+    int existing = 0;
+
+    if (whole == NULL)
+        j->status = error_set(&j->error, BF_ENOMEM, "out of memory");
+    else
+        j->status = folder_publish(j->staging, j->place, whole, &existing, &j->error);
+    json_decref(whole);
+}
+
+static void published(uv_work_t *work, int status)
+{
+    (void)status;
+    finish(work->data);
+}
+
+static void put(json_t *result, const char *name, json_t *value)
+{
+    if (value != NULL)
+        (void)json_object_set(result, name, value);
+}
+
+static void begin_publish(struct job *j)
+{
+    j->result = json_object();
+    put(j->result, "steps", j->collected.steps);
+    put(j->result, "work_items", j->collected.work_items);
+    put(j->result, "artifacts", j->collected.artifacts);
+    if (json_array_size(j->collected.notes) > 0)
+        put(j->result, "notes", j->collected.notes);
+    (void)json_put(j->result, "results", j->place);
+    if (uv_queue_work(j->house->loop, &j->work, publish, published) != 0)
+        abort();
+}
+
+void world_collected(struct house *h, const char *run_id, int status, const struct error *why, struct collection *collection)
+{
+    struct job **at = &h->at_backend, *j;
+
+    while (*at != NULL && strcmp((*at)->run.id, run_id) != 0)
+        at = &(*at)->next;
+    j = *at;
+    if (j == NULL)
+        return;
+    *at = j->next;
+    if (status != 0) {
+        j->status = status;
+        j->error = *why;
+        finish(j);
+        return;
+    }
+    j->collected = *collection;
+    begin_publish(j);
+}
+
+/* --- the backend's part ------------------------------------------------------------------------------------------- */
+
+/* A run that never reached a backend, or whose workspace is gone, brings nothing home but its record. */
+static void collect_nothing(struct job *j, const char *note)
+{
+    j->collected.steps = json_array();
+    j->collected.work_items = json_pack("{s:[], s:[]}", "input", "output");
+    j->collected.artifacts = json_array();
+    j->collected.notes = json_array();
+    if (note != NULL)
+        (void)json_array_append_new(j->collected.notes, json_string(note));
+    begin_publish(j);
+}
+
+static void stage(uv_work_t *work)
+{
+    struct job *j = work->data;
+
+    j->status = folder_stage(j->results_dir, &j->run, &j->staging, &j->error);
+}
+
+static void staged(uv_work_t *work, int status)
+{
+    struct job *j = work->data;
+    struct house *h = j->house;
+    struct home *home = home_find(h, j->run.workspace);
+
+    (void)status;
+    if (j->status != 0) {
+        finish(j);
+    } else if (home == NULL) {
+        collect_nothing(j, "the workspace is no longer in the configuration: nothing could be brought home");
+    } else if (j->run.attempt == 0 || (home->type == WORKSPACE_ROBOCORP && j->run.remote_id == NULL)) {
+        collect_nothing(j, NULL);
+    } else {
+        j->next = h->at_backend;
+        h->at_backend = j;
+        home->backend->ops->collect(home->backend, &j->run, config_process(h->config, j->run.process), j->input, j->staging);
+    }
+}
+
+static void loaded(struct journal_read *read, int status)
+{
+    struct job *j = read->data;
+    struct home *home = home_find(j->house, j->run.workspace);
+    const struct journal_row *row = read->rows;
+
+    if (status != 0) {
+        j->status = status;
+        j->error = read->error;
+        finish(j);
+        return;
+    }
+    j->event = row->event != NULL ? json_parse(row->event, strlen(row->event), NULL) : NULL;
+    j->input = row->input != NULL ? json_parse(row->input, strlen(row->input), NULL) : NULL;
+    if (j->input == NULL)
+        j->input = json_array();
+    j->backend = home != NULL && home->type == WORKSPACE_ROBOCORP ? "robocorp" : "local";
+    j->place = folder_path(j->results_dir, &j->run);
+    j->work.data = j;
+    if (j->place == NULL || uv_queue_work(j->house->loop, &j->work, stage, staged) != 0)
+        abort();
+}
+
+void world_collect(struct house *h, const struct run_record *run)
+{
+    struct job *j = calloc(1, sizeof *j);
+
+    if (j == NULL || run_record_copy(&j->run, run) != 0 || (j->results_dir = strdup(h->config->daemon.results_dir)) == NULL)
+        abort();
+    j->house = h;
+    j->read = (struct journal_read) { .kind = READ_RUN, .state = -1, .cb = loaded, .data = j };
+    memcpy(j->read.id, run->id, sizeof j->read.id);
+    h->collecting++;
+    journal_read(h->journal, &j->read);
+}

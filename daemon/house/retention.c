@@ -1,0 +1,143 @@
+/* What is old goes: records of ended runs after keep_runs, result folders after keep_results, by the day. */
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "belfry/base/file.h"
+#include "belfry/base/log.h"
+#include "house.h"
+
+#define DAY_MS (24 * 60 * 60 * INT64_C(1000))
+#define RUNS_AT_ONCE 1000
+
+/* --- records ------------------------------------------------------------------------------------------------------ */
+
+static void pruned(void *data, size_t count)
+{
+    struct house *h = data;
+
+    /* In small bites, so that commits of runs come in between. */
+    if (count == RUNS_AT_ONCE && !h->stopping)
+        journal_prune(h->journal, time_wall_ms() - h->config->daemon.keep_runs_ms, RUNS_AT_ONCE, pruned, h);
+}
+
+/* --- result folders ----------------------------------------------------------------------------------------------- */
+
+struct keep_rule {
+    char *process;
+    int64_t keep_ms;
+};
+
+struct sweep {
+    uv_work_t work;
+    struct house *house;
+    char *results_dir;
+    int64_t now_ms;
+    int64_t keep_ms;
+    struct keep_rule *rules;
+    size_t rule_count;
+};
+
+static int64_t keep_of(const struct sweep *s, const char *process)
+{
+    for (size_t i = 0; i < s->rule_count; i++) {
+        if (strcmp(s->rules[i].process, process) == 0)
+            return s->rules[i].keep_ms;
+    }
+    return s->keep_ms;
+}
+
+/* A day's folder is "2026-01-05", nothing else is touched; it is old when the day's end is. */
+static bool is_old_day(const char *name, int64_t before_ms)
+{
+    struct buf text = { 0 };
+    int64_t start_ms;
+    bool old;
+
+    buf_addf(&text, "%sT00:00:00Z", name);
+    old = strlen(name) == 10 && time_parse(buf_str(&text), &start_ms) == 0 && start_ms + DAY_MS < before_ms;
+    buf_close(&text);
+    return old;
+}
+
+static void sweep_process(const struct sweep *s, const char *process)
+{
+    char *dir = file_join(s->results_dir, process);
+    DIR *days = dir != NULL ? opendir(dir) : NULL;
+    struct dirent *day;
+    struct error why;
+
+    while (days != NULL && (day = readdir(days)) != NULL) {
+        char *path;
+
+        if (!is_old_day(day->d_name, s->now_ms - keep_of(s, process)) || (path = file_join(dir, day->d_name)) == NULL)
+            continue;
+        if (file_remove_tree(path, &why) != 0)
+            log_warning("old results stay: %s", why.text);
+        free(path);
+    }
+    if (days != NULL)
+        (void)closedir(days);
+    free(dir);
+}
+
+static void sweep_all(uv_work_t *work)
+{
+    const struct sweep *s = work->data;
+    DIR *processes = opendir(s->results_dir);
+    struct dirent *process;
+
+    while (processes != NULL && (process = readdir(processes)) != NULL) {
+        if (process->d_name[0] != '.')
+            sweep_process(s, process->d_name);
+    }
+    if (processes != NULL)
+        (void)closedir(processes);
+}
+
+static void swept(uv_work_t *work, int status)
+{
+    struct sweep *s = work->data;
+
+    (void)status;
+    s->house->collecting--;
+    for (size_t i = 0; i < s->rule_count; i++)
+        free(s->rules[i].process);
+    free(s->rules);
+    free(s->results_dir);
+    free(s);
+}
+
+static struct sweep *sweep_new(struct house *h)
+{
+    const struct config *c = h->config;
+    struct sweep *s = calloc(1, sizeof *s);
+
+    if (s == NULL || (s->results_dir = strdup(c->daemon.results_dir)) == NULL ||
+        (s->rules = calloc(c->process_count + 1, sizeof *s->rules)) == NULL)
+        abort();
+    s->house = h;
+    s->now_ms = time_wall_ms();
+    s->keep_ms = c->daemon.keep_results_ms;
+    for (size_t i = 0; i < c->process_count; i++) {
+        char safe[FILE_NAME_MAX + 1];
+
+        if (c->processes[i]->keep_results_ms == 0)
+            continue;
+        file_safe_name(c->processes[i]->name, strlen(c->processes[i]->name), safe);
+        s->rules[s->rule_count].process = strdup(safe);
+        s->rules[s->rule_count++].keep_ms = c->processes[i]->keep_results_ms;
+    }
+    return s;
+}
+
+void house_clean(struct house *h)
+{
+    struct sweep *s = sweep_new(h);
+
+    journal_prune(h->journal, time_wall_ms() - h->config->daemon.keep_runs_ms, RUNS_AT_ONCE, pruned, h);
+    s->work.data = s;
+    h->collecting++;
+    if (uv_queue_work(h->loop, &s->work, sweep_all, swept) != 0)
+        abort();
+}

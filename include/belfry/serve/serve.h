@@ -1,0 +1,52 @@
+/*
+ * What the daemon serves over HTTP, but for webhooks: health, metrics and Belfry's own API (SPEC §11), one table of
+ * routes. The room reaches the house through serve_host and starts a run by the same bell as a cron line does.
+ */
+#ifndef BELFRY_SERVE_SERVE_H
+#define BELFRY_SERVE_SERVE_H
+
+#include <stdbool.h>
+
+#include "belfry/base/buf.h"
+#include "belfry/base/json.h"
+#include "belfry/config/config.h"
+#include "belfry/core/engine.h"
+#include "belfry/net/http_server.h"
+#include "belfry/store/journal.h"
+#include "belfry/core/firing.h"
+
+struct serve_host {
+    void *data;
+    struct journal *journal;
+    struct engine *engine;
+    const struct bell *bell;
+    /* The configuration in force; hold it when it is needed beyond the call. */
+    struct config *(*config)(void *data);
+    /* "local" or "robocorp" for a workspace's name. */
+    const char *(*backend_of)(void *data, const char *workspace);
+    /* New references. */
+    json_t *(*status)(void *data);
+    json_t *(*triggers)(void *data);
+    json_t *(*next)(void *data, const char *schedule, int64_t from_ms, size_t count, struct error *err);
+    /* Writes the person's word down and acts on it: 0, or BF_ENOENT. */
+    int (*pause)(void *data, const char *kind, const char *name, bool paused);
+    int (*reload)(void *data, struct buf *report);
+    /* Path of a run's console while it goes on, on the heap; NULL when there is none. */
+    char *(*console)(void *data, const struct run_record *run);
+    bool (*ready)(void *data, const char **why);
+    /* Prometheus text. */
+    void (*metrics)(void *data, struct buf *text);
+};
+
+struct serve_room;
+
+int serve_new(uv_loop_t *loop, const struct serve_host *host, struct serve_room **room, struct error *err);
+/* Answers the exchange, now or later. */
+void serve_request(struct serve_room *room, struct http_exchange *x);
+/* A run has ended (durable): answers those who wait for it. */
+void serve_run_ended(struct serve_room *room, const struct run_record *run);
+/* Who still waits gets its answer now. */
+void serve_stop(struct serve_room *room);
+void serve_close(struct serve_room *room, void (*closed)(void *data), void *data);
+
+#endif
