@@ -16,6 +16,4 @@ include daemon/results/local.mk
 include daemon/serve/local.mk
 include daemon/cli/local.mk
 
-sbin_PROGRAMS += belfryd
-belfryd_SOURCES = daemon/belfryd.c
-belfryd_LDADD = $(BELFRY_LIBS)
+include daemon/house/local.mk

@@ -44,7 +44,6 @@ static void finish(struct job *j)
     struct house *h = j->house;
     char *result = j->status == 0 ? json_text(j->result) : NULL;
 
-    h->collecting--;
     if (j->status != 0)
         log_warning("run %s of %s: its results wait: %s", j->run.id, j->run.process, j->error.text);
     engine_collected(h->engine, time_now(), j->run.id, j->status, &j->error, result);
@@ -67,10 +66,20 @@ static void publish(uv_work_t *work)
     json_decref(whole);
 }
 
+static void came_back(struct house *h)
+{
+    h->working--;
+    house_settle(h);
+}
+
 static void published(uv_work_t *work, int status)
 {
+    struct job *j = work->data;
+    struct house *h = j->house;
+
     (void)status;
-    finish(work->data);
+    finish(j);
+    came_back(h);
 }
 
 static void put(json_t *result, const char *name, json_t *value)
@@ -88,6 +97,7 @@ static void begin_publish(struct job *j)
     if (json_array_size(j->collected.notes) > 0)
         put(j->result, "notes", j->collected.notes);
     (void)json_put(j->result, "results", j->place);
+    j->house->working++;
     if (uv_queue_work(j->house->loop, &j->work, publish, published) != 0)
         abort();
 }
@@ -140,7 +150,9 @@ static void staged(uv_work_t *work, int status)
     struct home *home = home_find(h, j->run.workspace);
 
     (void)status;
-    if (j->status != 0) {
+    if (h->stopping) {
+        job_free(j);
+    } else if (j->status != 0) {
         finish(j);
     } else if (home == NULL) {
         collect_nothing(j, "the workspace is no longer in the configuration: nothing could be brought home");
@@ -151,18 +163,21 @@ static void staged(uv_work_t *work, int status)
         h->at_backend = j;
         home->backend->ops->collect(home->backend, &j->run, config_process(h->config, j->run.process), j->input, j->staging);
     }
+    came_back(h);
 }
 
 static void loaded(struct journal_read *read, int status)
 {
     struct job *j = read->data;
-    struct home *home = home_find(j->house, j->run.workspace);
+    struct house *h = j->house;
+    struct home *home = home_find(h, j->run.workspace);
     const struct journal_row *row = read->rows;
 
-    if (status != 0) {
-        j->status = status;
+    if (status != 0 || h->stopping) {
+        j->status = status != 0 ? status : BF_ESHUTDOWN;
         j->error = read->error;
         finish(j);
+        came_back(h);
         return;
     }
     j->event = row->event != NULL ? json_parse(row->event, strlen(row->event), NULL) : NULL;
@@ -176,6 +191,16 @@ static void loaded(struct journal_read *read, int status)
         abort();
 }
 
+void collect_drop(struct house *h)
+{
+    struct job *j;
+
+    while ((j = h->at_backend) != NULL) {
+        h->at_backend = j->next;
+        job_free(j);
+    }
+}
+
 void world_collect(struct house *h, const struct run_record *run)
 {
     struct job *j = calloc(1, sizeof *j);
@@ -185,6 +210,6 @@ void world_collect(struct house *h, const struct run_record *run)
     j->house = h;
     j->read = (struct journal_read) { .kind = READ_RUN, .state = -1, .cb = loaded, .data = j };
     memcpy(j->read.id, run->id, sizeof j->read.id);
-    h->collecting++;
+    h->working++;
     journal_read(h->journal, &j->read);
 }

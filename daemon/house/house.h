@@ -29,6 +29,9 @@ struct home {
     struct config *config;       /* held: the workspace's settings lie in it */
 };
 
+/* How far it is taken down: triggers and API, then doors, backends and lines, then the journal. */
+enum storey { STOREY_ALL, STOREY_TRIGGERS, STOREY_HANDS, STOREY_JOURNAL };
+
 struct house {
     uv_loop_t *loop;
     struct config *config;
@@ -46,7 +49,6 @@ struct house {
     uv_timer_t wake;             /* the engine's */
     uv_timer_t daily;            /* old runs and results */
     uv_timer_t watchdog;
-    uv_signal_t signals[3];
     struct home *homes;
     size_t home_count;
     struct backend_reports reports;
@@ -54,12 +56,12 @@ struct house {
     struct serve_host host;
     struct instant born;
     struct job *at_backend;      /* collections that a backend works on */
-    size_t collecting;           /* jobs on the thread pool or at a backend */
-    size_t loading;              /* journal reads for starts and collections */
+    size_t working;              /* journal reads and jobs on the thread pool that want to come back */
+    char **addresses;            /* the TCP addresses as bound */
+    size_t address_count;
     bool stopping;
-    int closing;                 /* rooms that are still to close */
-    bool died;                   /* a close took too long */
-    uv_timer_t patience;
+    enum storey storey;
+    size_t closing;              /* rooms of the storey that are still to close */
 };
 
 /* --- world.c --- */
@@ -71,6 +73,8 @@ void on_wake_timer(uv_timer_t *timer);
 
 /* --- collect.c --- */
 void world_collect(struct house *h, const struct run_record *run);
+/* The house is taken down: collections that a backend had under way are forgotten (a restart begins them anew). */
+void collect_drop(struct house *h);
 void world_collected(struct house *h, const char *run_id, int status, const struct error *why, struct collection *collection);
 
 /* --- ring.c --- */
@@ -78,7 +82,7 @@ void house_ring(void *house, struct firing *firing);
 
 /* --- reload.c --- */
 /* Reads the configuration anew. All or nothing; *report gets what is wrong (or the warnings). 0 or BF_E…. */
-int house_reload(struct house *h, struct buf *report);
+int house_reload(void *house, struct buf *report);
 int house_configure(struct house *h, struct config *config, struct error *err);
 
 /* --- views.c --- */
@@ -87,8 +91,28 @@ json_t *house_triggers(void *house);
 int house_pause(void *house, const char *kind, const char *name, bool paused);
 json_t *house_next(void *house, const char *schedule, int64_t from_ms, size_t count, struct error *err);
 char *house_console(void *house, const struct run_record *run);
+json_t *house_record(void *house, const struct journal_row *row);
+bool house_ready(void *house, const char **why);
+
+/* --- metrics.c --- */
+void house_metrics(void *house, struct buf *text);
 
 /* --- retention.c --- */
 void house_clean(struct house *h);
+
+/* --- door.c --- */
+/* Opens the socket and the TCP addresses. */
+int house_open_doors(struct house *h, struct error *err);
+
+/* --- build.c --- */
+/* Builds all rooms, takes in what the journal knows, and rings for the first time. `config` is held. */
+int house_build(struct house *h, uv_loop_t *loop, struct config *config, struct error *err);
+/* Takes the house down: no ring is taken any more, what was acknowledged is on disk; runs go on without it. The loop ends
+ * when all rooms are closed. */
+void house_take_down(struct house *h);
+/* Something came back: goes on with taking down when it was the last. */
+void house_settle(struct house *h);
+/* After the loop. */
+void house_free(struct house *h);
 
 #endif

@@ -89,8 +89,9 @@ static void note_restart(const struct config *now, const struct config *next, st
         buf_adds(report, "[http]: the new limits need a restart\n");
 }
 
-int house_reload(struct house *h, struct buf *report)
+int house_reload(void *house, struct buf *report)
 {
+    struct house *h = house;
     struct instant now = time_now();
     struct eval_checker *checker = NULL;
     struct config *config = NULL;

@@ -100,7 +100,8 @@ static void swept(uv_work_t *work, int status)
     struct sweep *s = work->data;
 
     (void)status;
-    s->house->collecting--;
+    s->house->working--;
+    house_settle(s->house);
     for (size_t i = 0; i < s->rule_count; i++)
         free(s->rules[i].process);
     free(s->rules);
@@ -137,7 +138,7 @@ void house_clean(struct house *h)
 
     journal_prune(h->journal, time_wall_ms() - h->config->daemon.keep_runs_ms, RUNS_AT_ONCE, pruned, h);
     s->work.data = s;
-    h->collecting++;
+    h->working++;
     if (uv_queue_work(h->loop, &s->work, sweep_all, swept) != 0)
         abort();
 }

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "belfry/results/folder.h"
 #include "house.h"
 
 #define NEXT_MAX 1000
@@ -119,8 +120,8 @@ static void put_paths(json_t *o, const struct house *h)
 {
     json_t *listen = json_array();
 
-    for (size_t i = 0; i < h->config->http.listen.count; i++)
-        (void)json_array_append_new(listen, json_string(h->config->http.listen.items[i]));
+    for (size_t i = 0; i < h->address_count; i++)
+        (void)json_array_append_new(listen, json_string(h->addresses[i]));
     (void)json_put(o, "config", h->config->path);
     (void)json_put(o, "state_dir", h->config->daemon.state_dir);
     (void)json_put(o, "results_dir", h->config->daemon.results_dir);
@@ -336,9 +337,33 @@ json_t *house_next(void *house, const char *schedule, int64_t from_ms, size_t co
     return sorted(list, count);
 }
 
+/* --- runs --------------------------------------------------------------------------------------------------------- */
+
+json_t *house_record(void *house, const struct journal_row *row)
+{
+    const struct home *home = home_find(house, row->run.workspace);
+    json_t *event = row->event != NULL ? json_parse(row->event, strlen(row->event), NULL) : NULL;
+    json_t *result = row->run.result != NULL ? json_parse(row->run.result, strlen(row->run.result), NULL) : NULL;
+    json_t *record = run_json(&row->run, home != NULL && home->type == WORKSPACE_ROBOCORP ? "robocorp" : "local", event, result);
+
+    json_decref(event);
+    json_decref(result);
+    return record;
+}
+
 char *house_console(void *house, const struct run_record *run)
 {
     struct home *home = home_find(house, run->workspace);
 
     return home != NULL ? home->backend->ops->console(home->backend, run->id) : NULL;
+}
+
+bool house_ready(void *house, const char **why)
+{
+    struct house *h = house;
+    struct journal_health health;
+
+    journal_health(h->journal, &health);
+    *why = h->stopping ? "belfryd is stopping" : !health.writable ? "the journal cannot be written" : NULL;
+    return *why == NULL;
 }

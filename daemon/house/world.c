@@ -132,9 +132,9 @@ static void loaded(struct journal_read *read, int status)
     struct house *h = l->house;
     const struct run_record *run = engine_run(h->engine, read->id);
 
-    h->loading--;
-    if (run == NULL || run->state != RUN_STARTING || run->attempt != l->attempt) {
-        /* It was canceled meanwhile. */
+    h->working--;
+    if (run == NULL || run->state != RUN_STARTING || run->attempt != l->attempt || h->stopping) {
+        /* It was canceled meanwhile, or is the next daemon's. */
     } else if (status == 0 && read->rows[0].event != NULL && read->rows[0].input != NULL) {
         start_with(h, run, read->rows[0].event, read->rows[0].input);
     } else {
@@ -143,6 +143,7 @@ static void loaded(struct journal_read *read, int status)
         refuse_later(h, read->id, &read->error, status != 0);
     }
     free(l);
+    house_settle(h);
 }
 
 static void start(void *data, const struct run_record *run, const char *event, const char *input)
@@ -161,7 +162,7 @@ static void start(void *data, const struct run_record *run, const char *event, c
     l->attempt = run->attempt;
     l->read = (struct journal_read) { .kind = READ_RUN, .state = -1, .cb = loaded, .data = l };
     memcpy(l->read.id, run->id, sizeof l->read.id);
-    h->loading++;
+    h->working++;
     journal_read(h->journal, &l->read);
 }
 
@@ -228,6 +229,7 @@ static void ended(void *data, const struct run_record *run)
     else
         log_info("run %s of %s %s", run->id, run->process, run_state_name(run->state));
     watch_run_ended(h->watches, run);
+    webhook_run_ended(h->webhooks, run);
     serve_run_ended(h->serve, run);
     if (run->state != RUN_SKIPPED)
         syslog_pump(h->syslog);

@@ -21,5 +21,5 @@ noinst_HEADERS += daemon/triggers/watch_internal.h include/belfry/triggers/settl
 
 # webhooks
 libbelfry_a_SOURCES += daemon/triggers/signature.c daemon/triggers/webhook.c daemon/triggers/webhook_answer.c \
-	daemon/triggers/webhook_head.c
+	daemon/triggers/webhook_event.c daemon/triggers/webhook_head.c
 noinst_HEADERS += daemon/triggers/webhook_internal.h include/belfry/triggers/signature.h include/belfry/triggers/webhook.h

@@ -1,6 +1,19 @@
 /*
  * What the daemon serves over HTTP, but for webhooks: health, metrics and Belfry's own API (SPEC §11), one table of
  * routes. The room reaches the house through serve_host and starts a run by the same bell as a cron line does.
+ *
+ *   GET  /healthz  /readyz  /metrics
+ *   GET  /belfry/v1/status  /triggers  /next?schedule=&n=&from=
+ *   POST /belfry/v1/triggers/KIND/NAME/pause  …/resume                    {"paused"}
+ *   POST /belfry/v1/reload                                                {"reloaded", "warnings"}
+ *   GET  /belfry/v1/runs?process=&state=&since=&before=&n=                {"data": [record …], "has_more"}
+ *   GET  /belfry/v1/runs/ID?wait_ms=                                      record; waits for the end that long
+ *   GET  /belfry/v1/runs/ID/log?offset=                                   text, SERVE_LOG_PIECE bytes at most
+ *   GET  /belfry/v1/runs/ID/files/PATH                                    a file of the results
+ *   POST /belfry/v1/runs/ID/cancel {"reason"?}                            202 {"accepted"}; 409 when it has ended
+ *   POST /belfry/v1/processes/NAME/runs {"input"?, "files"?: [path …]}    202 {"run_id", "state"}; Idempotency-Key
+ *
+ * The socket needs no key: its file mode is the lock. TCP answers 401 but for health.
  */
 #ifndef BELFRY_SERVE_SERVE_H
 #define BELFRY_SERVE_SERVE_H
@@ -22,9 +35,8 @@ struct serve_host {
     const struct bell *bell;
     /* The configuration in force; hold it when it is needed beyond the call. */
     struct config *(*config)(void *data);
-    /* "local" or "robocorp" for a workspace's name. */
-    const char *(*backend_of)(void *data, const char *workspace);
-    /* New references. */
+    /* New references; a run's record is as SPEC §9 shows it. */
+    json_t *(*record)(void *data, const struct journal_row *row);
     json_t *(*status)(void *data);
     json_t *(*triggers)(void *data);
     json_t *(*next)(void *data, const char *schedule, int64_t from_ms, size_t count, struct error *err);
@@ -37,6 +49,8 @@ struct serve_host {
     /* Prometheus text. */
     void (*metrics)(void *data, struct buf *text);
 };
+
+#define SERVE_LOG_PIECE (1 << 20)
 
 struct serve_room;
 

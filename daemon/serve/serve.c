@@ -1,0 +1,212 @@
+/* The table of routes, who may take them, and the room itself. */
+#include "belfry/serve/serve.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "belfry/base/text.h"
+#include "serve_internal.h"
+
+/* --- small helps -------------------------------------------------------------------------------------------------- */
+
+void serve_json(struct http_exchange *x, unsigned status, json_t *body)
+{
+    char *text = json_text(body);
+
+    json_decref(body);
+    if (text == NULL)
+        http_respond_error(x, 500, "out_of_memory", "out of memory");
+    else
+        http_respond(x, status, "application/json", text, strlen(text), NULL, 0);
+    free(text);
+}
+
+json_t *serve_body(struct http_exchange *x)
+{
+    struct error err;
+    size_t len;
+    const char *bytes = http_body(x, &len);
+    json_t *body = len > 0 ? json_parse(bytes, len, &err) : json_object();
+
+    if (body == NULL) {
+        http_respond_error(x, 400, "bad_json", "the body is not good JSON: %s", err.text);
+    } else if (!json_is_object(body)) {
+        http_respond_error(x, 400, "bad_json", "the body has to be a JSON object");
+        json_decref(body);
+        body = NULL;
+    }
+    return body;
+}
+
+bool serve_query_int(struct http_exchange *x, const char *name, int64_t low, int64_t high, int64_t otherwise, int64_t *value)
+{
+    const char *text = http_query(x, name);
+
+    *value = otherwise;
+    if (text == NULL || text_int(text, low, high, value) == 0)
+        return true;
+    http_respond_error(x, 400, "bad_query", "%s has to be a number from %lld to %lld", name, (long long)low, (long long)high);
+    return false;
+}
+
+bool serve_query_time(struct http_exchange *x, const char *name, int64_t *wall_ms)
+{
+    const char *text = http_query(x, name);
+
+    *wall_ms = 0;
+    if (text == NULL || time_parse(text, wall_ms) == 0)
+        return true;
+    http_respond_error(x, 400, "bad_query", "%s has to be a time as in 2026-01-05T02:30:00Z", name);
+    return false;
+}
+
+/* --- routes ------------------------------------------------------------------------------------------------------- */
+
+enum door { DOOR_OPEN, DOOR_SOCKET };
+
+struct route {
+    const char *method;
+    const char *path;     /* {} stands for one segment, * at the end for the rest */
+    enum door door;
+    route_fn serve;
+};
+
+static const struct route routes[] = {
+    { "GET", "/healthz", DOOR_OPEN, serve_health },
+    { "GET", "/readyz", DOOR_OPEN, serve_ready },
+    { "GET", "/metrics", DOOR_SOCKET, serve_metrics },
+    { "GET", "/belfry/v1/status", DOOR_SOCKET, serve_status },
+    { "GET", "/belfry/v1/triggers", DOOR_SOCKET, serve_triggers },
+    { "GET", "/belfry/v1/next", DOOR_SOCKET, serve_next },
+    { "POST", "/belfry/v1/triggers/{}/{}/pause", DOOR_SOCKET, serve_pause },
+    { "POST", "/belfry/v1/triggers/{}/{}/resume", DOOR_SOCKET, serve_resume },
+    { "POST", "/belfry/v1/reload", DOOR_SOCKET, serve_reload },
+    { "GET", "/belfry/v1/runs", DOOR_SOCKET, serve_runs },
+    { "GET", "/belfry/v1/runs/{}", DOOR_SOCKET, serve_run },
+    { "GET", "/belfry/v1/runs/{}/log", DOOR_SOCKET, serve_log },
+    { "GET", "/belfry/v1/runs/{}/files/*", DOOR_SOCKET, serve_file },
+    { "POST", "/belfry/v1/runs/{}/cancel", DOOR_SOCKET, serve_cancel },
+    { "POST", "/belfry/v1/processes/{}/runs", DOOR_SOCKET, serve_begin },
+};
+
+#define ROUTE_COUNT (sizeof routes / sizeof *routes)
+
+static bool path_matches(const char *pattern, const char *path, struct route_args *args)
+{
+    size_t n = 0;
+
+    while (*pattern != '\0') {
+        size_t len;
+
+        if (*pattern == '*' || (pattern[0] == '{' && pattern[1] == '}')) {
+            len = *pattern == '*' ? strlen(path) : strcspn(path, "/");
+            if (n == ARGS_MAX || len == 0 || len >= ARG_SIZE)
+                return false;
+            memcpy(args->at[n], path, len);
+            args->at[n++][len] = '\0';
+            path += len;
+            pattern += *pattern == '*' ? 1 : 2;
+        } else if (*pattern++ != *path++) {
+            return false;
+        }
+    }
+    return *path == '\0';
+}
+
+static bool method_matches(const char *method, const char *asked)
+{
+    return strcmp(method, asked) == 0 || (strcmp(method, "GET") == 0 && strcmp(asked, "HEAD") == 0);
+}
+
+static void refuse_method(struct http_exchange *x, const char *allow)
+{
+    static const char body[] = "{\"error\":{\"code\":\"method_not_allowed\",\"message\":\"this path does not take that method\"}}";
+
+    http_respond(x, 405, "application/json", body, sizeof body - 1, &(struct http_header_pair) { "Allow", allow }, 1);
+}
+
+static void ask_for_key(struct http_exchange *x)
+{
+    static const char body[] = "{\"error\":{\"code\":\"unauthorized\",\"message\":\"a key is needed here: Authorization: "
+                               "RC-WSKEY …\"}}";
+
+    http_respond(x, 401, "application/json", body, sizeof body - 1,
+                 &(struct http_header_pair) { "WWW-Authenticate", "RC-WSKEY" }, 1);
+}
+
+void serve_request(struct serve_room *room, struct http_exchange *x)
+{
+    const char *path = http_path(x), *method = http_method(x), *allow = NULL;
+    struct route_args args;
+
+    for (size_t i = 0; i < ROUTE_COUNT; i++) {
+        if (!path_matches(routes[i].path, path, &args))
+            continue;
+        allow = routes[i].method;
+        if (routes[i].door == DOOR_SOCKET && !http_is_local(x)) {
+            ask_for_key(x);
+            return;
+        }
+        if (method_matches(routes[i].method, method)) {
+            routes[i].serve(room, x, &args);
+            return;
+        }
+    }
+    if (allow != NULL)
+        refuse_method(x, allow);
+    else if (!http_is_local(x) && strncmp(path, "/hooks/", 7) != 0)
+        ask_for_key(x);   /* what is not there is not told from what may not be seen */
+    else
+        http_respond_error(x, 404, "not_found", "there is nothing at this path");
+}
+
+/* --- the room ----------------------------------------------------------------------------------------------------- */
+
+int serve_new(uv_loop_t *loop, const struct serve_host *host, struct serve_room **room, struct error *err)
+{
+    struct serve_room *r = calloc(1, sizeof *r);
+
+    *room = NULL;
+    if (r == NULL)
+        return error_set(err, BF_ENOMEM, "cannot prepare the API: out of memory");
+    r->loop = loop;
+    r->host = *host;
+    r->open = 1;
+    TAILQ_INIT(&r->waiting);
+    heap_init(&r->deadlines);
+    (void)uv_timer_init(loop, &r->timer);
+    r->timer.data = r;
+    *room = r;
+    return 0;
+}
+
+void serve_stop(struct serve_room *room)
+{
+    room->stopping = true;
+    run_answer_all(room);
+}
+
+void serve_let_go(struct serve_room *room)
+{
+    void (*closed)(void *data) = room->closed;
+    void *data = room->closed_data;
+
+    if (--room->open > 0)
+        return;
+    heap_close(&room->deadlines);
+    free(room);
+    closed(data);
+}
+
+static void timer_closed(uv_handle_t *handle)
+{
+    serve_let_go(handle->data);
+}
+
+void serve_close(struct serve_room *room, void (*closed)(void *data), void *data)
+{
+    room->closed = closed;
+    room->closed_data = data;
+    serve_stop(room);
+    uv_close((uv_handle_t *)&room->timer, timer_closed);
+}

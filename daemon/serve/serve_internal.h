@@ -1,0 +1,73 @@
+/*
+ * Inside the serving room: serve.c has the table of routes; admin.c, runs.c, files.c and begin.c have its rows.
+ */
+#ifndef BELFRY_SERVE_INTERNAL_H
+#define BELFRY_SERVE_INTERNAL_H
+
+#include <sys/queue.h>
+
+#include "belfry/base/heap.h"
+#include "belfry/serve/serve.h"
+
+#define ARGS_MAX 3
+#define ARG_SIZE 512
+
+/* What stands in a path's place holders; the last may be the rest of the path. */
+struct route_args {
+    char at[ARGS_MAX][ARG_SIZE];
+};
+
+struct run_ask;
+TAILQ_HEAD(run_ask_list, run_ask);
+
+struct serve_room {
+    uv_loop_t *loop;
+    struct serve_host host;
+    struct run_ask_list waiting;     /* for a run's end */
+    struct heap deadlines;           /* of those */
+    uv_timer_t timer;
+    bool stopping;
+    size_t open;                     /* asks under way, and the timer */
+    void (*closed)(void *data);
+    void *closed_data;
+};
+
+typedef void (*route_fn)(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
+
+/* --- serve.c --- */
+void serve_let_go(struct serve_room *room);
+/* Answers with JSON; takes the reference. */
+void serve_json(struct http_exchange *x, unsigned status, json_t *body);
+/* The body as a JSON object (empty: an empty one); NULL when it was refused with 400. */
+json_t *serve_body(struct http_exchange *x);
+/* A query argument as a whole number within bounds, or `otherwise` when it is not given: false when it was refused. */
+bool serve_query_int(struct http_exchange *x, const char *name, int64_t low, int64_t high, int64_t otherwise, int64_t *value);
+/* A query argument as a time, 0 when it is not given: false when it was refused. */
+bool serve_query_time(struct http_exchange *x, const char *name, int64_t *wall_ms);
+
+/* --- admin.c --- */
+void serve_health(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
+void serve_ready(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
+void serve_metrics(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
+void serve_status(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
+void serve_triggers(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
+void serve_next(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
+void serve_pause(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
+void serve_resume(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
+void serve_reload(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
+
+/* --- runs.c --- */
+void serve_runs(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
+void serve_run(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
+void serve_cancel(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
+void run_timer(uv_timer_t *timer);
+void run_answer_all(struct serve_room *room);
+
+/* --- files.c --- */
+void serve_log(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
+void serve_file(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
+
+/* --- begin.c --- */
+void serve_begin(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
+
+#endif
