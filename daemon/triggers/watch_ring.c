@@ -1,5 +1,6 @@
 /* Files that are ready: in order, in batches, each version once. */
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +29,7 @@ struct watch_firing {
     struct firing firing;
     struct watch *watch;
     struct config *config;          /* held */
+    char claim_scope[80];           /* "watch/NAME" */
     struct buf claim_key;
     char *skip_reason;
     struct record *with;
@@ -263,6 +265,8 @@ static int fill(struct watch_firing *f)
     f->firing.with_count = f->count;
     f->firing.claim_scope = f->firing.claim_key = NULL;
     if (rc == 0) {
+        (void)snprintf(f->claim_scope, sizeof f->claim_scope, "watch/%s", c->name);
+        f->firing.claim_scope = f->claim_scope;
         f->firing.claim_key = f->claim_key.data;
         f->firing.claim_until_ms = time_wall_ms() + CLAIM_LIFE_MS;
         rc = fill_event(f);
