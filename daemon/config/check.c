@@ -1,4 +1,5 @@
 /* What keys say together. */
+#include <arpa/inet.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,25 @@ static void check_http(struct loader *l, struct section *s)
     none_of(l, s, tls, "TLS is not served by this version: put a reverse proxy in front");
 }
 
+/* The host has to be an address or localhost itself: 127.0.0.1.example.org is a name like any other. */
+static bool is_loopback_url(const char *url)
+{
+    char host[64];
+    struct in_addr address;
+    size_t len;
+
+    if (strncmp(url, "http://", 7) != 0)
+        return false;
+    url += 7;
+    len = *url == '[' ? strcspn(url, "]") + 1 : strcspn(url, ":/?#@");
+    if (len >= sizeof host || (url[len] != '\0' && strchr(":/", url[len]) == NULL))
+        return false;
+    memcpy(host, url, len);
+    host[len] = '\0';
+    return strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 ||
+           (inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127);
+}
+
 static void check_workspace(struct loader *l, struct section *s)
 {
     static const char *const remote[] = { "api_url", "api", "api_key", "ca_file", "proxy", "rate", "poll_min", "poll_max", NULL };
@@ -51,8 +71,7 @@ static void check_workspace(struct loader *l, struct section *s)
         complain(l, s, NULL, "the API key is missing: api_key_file, api_key_env or api_key_credential");
     if (w->api != ROBOCORP_V1)
         complain(l, s, setting_of(s, "api"), "this dialect is not supported by this version: v1 is");
-    if (strncmp(w->api_url, "https://", 8) != 0 && strncmp(w->api_url, "http://127.", 11) != 0 &&
-        strncmp(w->api_url, "http://localhost", 16) != 0 && strncmp(w->api_url, "http://[::1]", 12) != 0)
+    if (strncmp(w->api_url, "https://", 8) != 0 && !is_loopback_url(w->api_url))
         complain(l, s, setting_of(s, "api_url"), "the URL has to begin with https:// (http:// is for loopback addresses): the key"
                  " would travel for all to read");
     if (w->poll_min_ms > w->poll_max_ms)

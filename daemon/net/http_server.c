@@ -28,7 +28,7 @@ static void on_mhd_log(void *cls, const char *format, va_list ap)
 
     (void)cls;
     /* With each answer it tries TCP's options on its pair, which is no TCP socket. */
-    if (strncmp(format, "Setting ", 8) == 0)
+    if (strncmp(format, "Setting ", 8) == 0 || strncmp(format, "Failed to push", 14) == 0)
         return;
     vsnprintf(line, sizeof line, format, ap);
     for (size_t i = 0; line[i]; i++)

@@ -140,5 +140,5 @@ void webhook_head(struct webhook_room *room, struct http_exchange *x)
         hook_refuse(hook, x, 403, "forbidden", "this webhook takes no requests from that address");
         return;
     }
-    http_limit_body(x, hook->config->max_body);
+    http_limit_body(x, hook->config->max_body > 0 ? hook->config->max_body : room->config->http.max_body);
 }
