@@ -181,7 +181,7 @@ static void loaded(struct journal_read *read, int status)
         return;
     }
     j->event = row->event != NULL ? json_parse(row->event, strlen(row->event), NULL) : NULL;
-    j->input = row->input != NULL ? json_parse(row->input, strlen(row->input), NULL) : NULL;
+    j->input = house_input(j->event, row->input, NULL);
     if (j->input == NULL)
         j->input = json_array();
     j->backend = home != NULL && home->type == WORKSPACE_ROBOCORP ? "robocorp" : "local";

@@ -19,7 +19,7 @@ struct ringing {
     struct record *with;          /* the firing's own, and the claim of its key */
     char *event, *input, *key;
     char key_scope[160];
-    json_t *items;                /* the array of payloads */
+    json_t *items;                /* the array of payloads; NULL: the event's default one */
     int status;
 };
 
@@ -84,11 +84,11 @@ static void admit(struct ringing *r)
     struct instant now = time_now();
     int status;
 
-    if (r->items == NULL)
-        r->items = f->input != NULL ? json_incref(f->input) : json_pack("[o]", event_default_payload(f->event));
+    if (r->items == NULL && f->input != NULL)
+        r->items = json_incref(f->input);
     r->event = json_text(f->event);
-    r->input = json_text(r->items);
-    if (r->event == NULL || r->input == NULL || r->items == NULL || !gather_records(r, now.wall_ms)) {
+    r->input = r->items != NULL ? json_text(r->items) : NULL;
+    if (r->event == NULL || (r->items != NULL && r->input == NULL) || !gather_records(r, now.wall_ms)) {
         error_set(&f->error, BF_ENOMEM, "out of memory");
         finish_later(r, BF_ENOMEM);
         return;

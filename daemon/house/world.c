@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "belfry/base/log.h"
+#include "belfry/core/event.h"
 #include "house.h"
 
 /* --- homes -------------------------------------------------------------------------------------------------------- */
@@ -97,6 +98,18 @@ static void refuse_later(struct house *h, const char *run_id, const struct error
     later_do(&h->later, refuse, r);
 }
 
+json_t *house_input(const json_t *event, const char *input_text, struct error *err)
+{
+    json_t *input;
+
+    if (input_text != NULL)
+        return json_parse(input_text, strlen(input_text), err);
+    input = json_pack("[o]", event_default_payload(event));
+    if (input == NULL)
+        error_set(err, BF_ENOMEM, "out of memory");
+    return input;
+}
+
 static void start_with(struct house *h, const struct run_record *run, const char *event_text, const char *input_text)
 {
     const struct process_config *process = config_process(h->config, run->process);
@@ -111,7 +124,7 @@ static void start_with(struct house *h, const struct run_record *run, const char
         return;
     }
     event = json_parse(event_text, strlen(event_text), &why);
-    input = event != NULL ? json_parse(input_text, strlen(input_text), &why) : NULL;
+    input = event != NULL ? house_input(event, input_text, &why) : NULL;
     if (input != NULL)
         home->backend->ops->start(home->backend, run, process, event, input);
     else
@@ -135,7 +148,7 @@ static void loaded(struct journal_read *read, int status)
     h->working--;
     if (run == NULL || run->state != RUN_STARTING || run->attempt != l->attempt || h->stopping) {
         /* It was canceled meanwhile, or is the next daemon's. */
-    } else if (status == 0 && read->rows[0].event != NULL && read->rows[0].input != NULL) {
+    } else if (status == 0 && read->rows[0].event != NULL) {
         start_with(h, run, read->rows[0].event, read->rows[0].input);
     } else {
         if (status == 0)
@@ -151,7 +164,7 @@ static void start(void *data, const struct run_record *run, const char *event, c
     struct house *h = data;
     struct loading *l;
 
-    if (event != NULL && input != NULL) {
+    if (event != NULL) {
         start_with(h, run, event, input);
         return;
     }

@@ -54,8 +54,10 @@ void hook_refuse(struct hook *hook, struct http_exchange *x, unsigned status, co
     hook->refused++;
     hook->last_word = code;
     if (hook->refusal_said_ms == 0 || now_ms - hook->refusal_said_ms >= SAY_REFUSALS_EVERY_MS) {
-        log_notice("webhook %s refused a request from %s: %u, %s (%llu more since the last such line)", hook->name,
-                   sender[0] != '\0' ? sender : "the socket", status, why, (unsigned long long)hook->refusals_unsaid);
+        if (hook->refusals_unsaid > 0)
+            log_notice("webhook %s refused %llu more requests", hook->name, (unsigned long long)hook->refusals_unsaid);
+        log_notice("webhook %s refused a request from %s: %u, %s", hook->name, sender[0] != '\0' ? sender : "the socket",
+                   status, why);
         hook->refusal_said_ms = now_ms;
         hook->refusals_unsaid = 0;
     } else {

@@ -37,7 +37,7 @@ struct engine_world {
     /* Makes records durable; the commit's callback later. */
     void (*commit)(void *data, struct commit *commit);
     /* Starts the run (its intent is durable). event and input are its JSON texts when the engine still has them from the
-     * firing, else NULL: the world reads them from the journal. → engine_started, engine_not_started or
+     * firing; event NULL: the world reads them from the journal. → engine_started, engine_not_started or
      * engine_start_unknown. */
     void (*start)(void *data, const struct run_record *run, const char *event, const char *input);
     /* Looks whether a start that got no answer took effect. → engine_found. */
@@ -97,7 +97,7 @@ struct admission {
     enum overlap overlap;             /* UNSET: buffer_one for a schedule, buffer_all for the others */
     char id[ID_SIZE];                 /* the run's id to be; empty: the engine makes one */
     const char *event;                /* JSON text */
-    const char *input;                /* JSON array of payloads */
+    const char *input;                /* JSON array of payloads; NULL: the event's default payload */
     int64_t due_ms;
     const char *claim_scope;          /* a key that admits once: NULL for none */
     const char *claim_key;

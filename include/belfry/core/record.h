@@ -34,7 +34,7 @@ struct record {
     enum record_kind kind;
     const struct run_record *run;  /* RUN_ADD, RUN_SET: lent until the commit's callback */
     const char *event;             /* RUN_ADD: JSON text */
-    const char *input;             /* RUN_ADD: JSON array of payloads */
+    const char *input;             /* RUN_ADD: JSON array of payloads; NULL: the event's default payload */
     const char *scope;             /* CLAIM; the trigger's kind for CURSOR and PAUSE; the target for LINE_… ; the watch for FILE_… */
     const char *key;               /* CLAIM's key; the name for CURSOR and PAUSE; the path for FILE_… */
     const char *identity;          /* FILE: what tells one version of a file from another */
