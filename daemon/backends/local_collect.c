@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -34,30 +36,34 @@ struct gathering {
 
 /* --- one file ----------------------------------------------------------------------------------------------------- */
 
-static void note(struct gathering *g, const char *format, const char *what)
-{
-    struct error text;
+static void note(struct gathering *g, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-    error_set(&text, BF_EINVAL, format, what);
-    (void)json_array_append_new(g->collected.notes, json_string(text.text));
+static void note(struct gathering *g, const char *format, ...)
+{
+    struct buf text = { 0 };
+    va_list ap;
+
+    va_start(ap, format);
+    buf_vaddf(&text, format, ap);
+    va_end(ap);
+    (void)json_array_append_new(g->collected.notes, json_string(buf_str(&text)));
+    buf_close(&text);
 }
 
-/* Puts a file at to, as a link when it can, else as a copy. The source was seen to be a regular file; a swap for a link
- * in between is refused by both ways. */
-static int put_file(struct gathering *g, const char *from, const char *to)
+/* Puts an open file at to. What is the daemon's own and has no other name is linked there; what another user owns, or
+ * could still reach by another name, is copied: nobody may change it once it is published. */
+static int put_file(struct gathering *g, int fd, const char *from, const char *to)
 {
-    int fd;
+    char open_file[64];
+    struct stat st;
 
-    if (linkat(AT_FDCWD, from, AT_FDCWD, to, 0) != 0)
-        return file_copy(from, to, 0640, &g->error);
-    fd = open(to, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (fd < 0)
-        return error_errno(&g->error, errno, "cannot open %s", to);
-    if (fsync(fd) != 0)
-        error_errno(&g->error, errno, "cannot sync %s", to);
-    (void)fchmod(fd, 0640);
-    (void)close(fd);
-    return g->error.code;
+    (void)snprintf(open_file, sizeof open_file, "/proc/self/fd/%d", fd);
+    if (fstat(fd, &st) != 0 || st.st_uid != geteuid() || st.st_nlink != 1 ||
+        linkat(AT_FDCWD, open_file, AT_FDCWD, to, AT_SYMLINK_FOLLOW) != 0)
+        return file_copy_fd(fd, from, to, 0640, &g->error);
+    if (fchmod(fd, 0640) != 0 || fsync(fd) != 0)
+        return error_errno(&g->error, errno, "cannot sync %s", to);
+    return 0;
 }
 
 /* A free name in dir for a name from outside: a meeting gets a number. */
@@ -81,21 +87,21 @@ static char *free_name(struct gathering *g, const char *dir, const char *name, c
     return path;
 }
 
-static void keep_artifact(struct gathering *g, const char *from, const char *shown)
+static void keep_artifact(struct gathering *g, int fd, const char *shown)
 {
     char *dir = file_join(g->dir, "artifacts/" STEP_NAME), safe[FILE_NAME_MAX + 1], hex[65], *to;
     int64_t size;
 
     if (++g->files > FILES_MAX) {
         if (g->files == FILES_MAX + 1)
-            note(g, "more artifacts than %s: the rest is left out", "100000");
+            note(g, "more artifacts than %d: the rest is left out", FILES_MAX);
         free(dir);
         return;
     }
     g->status = dir == NULL ? error_set(&g->error, BF_ENOMEM, "out of memory") : file_make_dirs(dir, 0750, &g->error);
     to = g->status == 0 ? free_name(g, dir, shown, safe) : NULL;
     if (g->status == 0)
-        g->status = put_file(g, from, to);
+        g->status = put_file(g, fd, shown, to);
     if (g->status == 0)
         g->status = file_sha256(to, hex, &size, &g->error);
     if (g->status == 0 &&
@@ -118,38 +124,62 @@ static bool wanted(const struct gathering *g, const char *relative)
     return false;
 }
 
-/* Below a folder that a glob names, all is wanted. */
-static void walk(struct gathering *g, const char *relative, bool all, int depth)
-{
-    struct buf path = { 0 }, inner = { 0 };
-    struct dirent **names = NULL;
-    int count;
+static void walk(struct gathering *g, int dir, const char *relative, bool all, int depth);
 
-    buf_addf(&path, "%s/work%s%s", g->folder, relative[0] != '\0' ? "/" : "", relative);
-    count = depth < DEPTH_MAX && !buf_failed(&path) ? scandir(path.data, &names, NULL, alphasort) : 0;
+/* One name in a folder, opened there and then: a link that takes its place is not followed. */
+static void visit(struct gathering *g, int dir, const char *name, const char *relative, bool all, int depth)
+{
+    bool take = all || wanted(g, relative);
+    struct stat st;
+    int fd;
+
+    if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return;
+    if (!S_ISDIR(st.st_mode) && !(take && S_ISREG(st.st_mode))) {
+        if (take)
+            note(g, "%s is not a regular file: it is left out", relative);
+        return;
+    }
+    fd = file_open_below(dir, name);
+    if (fd < 0 || fstat(fd, &st) != 0)
+        note(g, "%s cannot be read: %s", relative, strerror(errno));
+    else if (S_ISDIR(st.st_mode))
+        walk(g, fd, relative, take, depth + 1);
+    else if (take && S_ISREG(st.st_mode))
+        keep_artifact(g, fd, name);
+    if (fd >= 0)
+        (void)close(fd);
+}
+
+/* Below a folder that a glob names, all is wanted. */
+static void walk(struct gathering *g, int dir, const char *relative, bool all, int depth)
+{
+    struct dirent **names = NULL;
+    int count = depth < DEPTH_MAX ? scandirat(dir, ".", &names, NULL, alphasort) : 0;
+
     for (int i = 0; i < count; i++) {
         const char *name = names[i]->d_name;
-        char *full = file_join(path.data, name);
-        struct stat st;
+        struct buf inner = { 0 };
 
-        buf_reset(&inner);
         buf_addf(&inner, "%s%s%s", relative, relative[0] != '\0' ? "/" : "", name);
-        if (g->status == 0 && full != NULL && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && lstat(full, &st) == 0) {
-            bool take = all || wanted(g, buf_str(&inner));
-
-            if (S_ISDIR(st.st_mode))
-                walk(g, buf_str(&inner), take, depth + 1);
-            else if (take && S_ISREG(st.st_mode))
-                keep_artifact(g, full, name);
-            else if (take)
-                note(g, "%s is not a regular file: it is left out", buf_str(&inner));
-        }
-        free(full);
+        if (g->status == 0 && strcmp(name, ".") != 0 && strcmp(name, "..") != 0)
+            visit(g, dir, name, buf_str(&inner), all, depth);
+        buf_close(&inner);
         free(names[i]);
     }
     free(names);
-    buf_close(&path);
-    buf_close(&inner);
+}
+
+static void keep_artifacts(struct gathering *g)
+{
+    char *path = file_join(g->folder, "work");
+    int dir = path != NULL ? open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+
+    if (dir >= 0) {
+        walk(g, dir, "", false, 0);
+        (void)close(dir);
+    }
+    free(path);
 }
 
 /* --- work items --------------------------------------------------------------------------------------------------- */
@@ -166,34 +196,36 @@ static void write_json(struct gathering *g, const char *dir, const char *name, c
     free(path);
 }
 
-/* The files of an item that the run made: named in its list, lying beside it. */
-static void keep_item_files(struct gathering *g, const json_t *files, const char *dir, json_t *names)
+/* The files of an item: named in its list, lying beside it. */
+static void keep_item_files(struct gathering *g, const char *list, const json_t *files, const char *dir, json_t *names)
 {
+    char *path = file_join(g->folder, list);
+    int beside = path != NULL ? open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
     const char *name;
     json_t *where;
 
     json_object_foreach((json_t *)(uintptr_t)files, name, where) {
         const char *relative = json_string_value(where);
-        struct buf from = { 0 };
         char safe[FILE_NAME_MAX + 1], *to;
         struct stat st;
+        int fd;
 
         if (relative == NULL || g->status != 0)
             continue;
-        if (strstr(relative, "..") != NULL || relative[0] == '/') {
-            note(g, "the output file %s lies outside the run's folder: it is left out", name);
-            continue;
-        }
-        buf_addf(&from, "%s/work-items-out/%s", g->folder, relative);
-        if (lstat(buf_str(&from), &st) != 0 || !S_ISREG(st.st_mode)) {
-            note(g, "the output file %s is not there", name);
+        fd = beside >= 0 ? file_open_below(beside, relative) : -1;
+        if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+            note(g, "the work item's file %s is no file in %s: it is left out", name, list);
         } else if ((to = free_name(g, dir, name, safe)) != NULL) {
-            g->status = put_file(g, from.data, to);
+            g->status = put_file(g, fd, name, to);
             (void)json_array_append_new(names, json_string(safe));
             free(to);
         }
-        buf_close(&from);
+        if (fd >= 0)
+            (void)close(fd);
     }
+    if (beside >= 0)
+        (void)close(beside);
+    free(path);
 }
 
 static void keep_item(struct gathering *g, const char *kind, size_t index, const json_t *payload, const json_t *files)
@@ -208,7 +240,7 @@ static void keep_item(struct gathering *g, const char *kind, size_t index, const
     if (g->status == 0)
         write_json(g, dir, "payload.json", payload);
     if (g->status == 0)
-        keep_item_files(g, files, dir, names);
+        keep_item_files(g, strcmp(kind, "input") == 0 ? "work-items-in" : "work-items-out", files, dir, names);
     entry = json_pack("{s:s, s:O?, s:O}", "path", buf_str(&relative), "payload", payload, "files", names);
     if (entry == NULL || json_array_append_new(json_object_get(g->collected.work_items, kind), entry) != 0)
         g->status = error_set(&g->error, BF_ENOMEM, "out of memory");
@@ -217,50 +249,70 @@ static void keep_item(struct gathering *g, const char *kind, size_t index, const
     free(dir);
 }
 
-static void keep_outputs(struct gathering *g)
+/* The file adapter's list in one of the two folders; NULL when there is none, or none that can be read. */
+static json_t *read_items(struct gathering *g, const char *list)
 {
-    char *path = file_join(g->folder, "work-items-out/workitems.json");
     struct buf text = { 0 };
-    json_t *items = NULL, *item;
+    json_t *items = NULL;
+    char *path = NULL;
     struct stat st;
-    size_t i;
 
+    buf_addf(&text, "%s/%s/workitems.json", g->folder, list);
+    path = buf_take(&text);
     if (path != NULL && lstat(path, &st) == 0 && S_ISREG(st.st_mode)) {
         struct error why = { 0 };
 
         if (file_read(path, 64 << 20, &text, &why) == 0)
             items = json_parse(text.data, text.len, &why);
-        if (!json_is_array(items))
-            note(g, "the output work items cannot be read: %s", why.code != 0 ? why.text : "they are no list");
+        if (!json_is_array(items)) {
+            note(g, "%s/workitems.json cannot be read: %s", list, why.code != 0 ? why.text : "it is no list");
+            json_decref(items);
+            items = NULL;
+        }
     }
+    buf_close(&text);
+    free(path);
+    return items;
+}
+
+static void keep_outputs(struct gathering *g)
+{
+    json_t *items = read_items(g, "work-items-out"), *item;
+    size_t i;
+
     json_array_foreach(items, i, item) {
         if (g->status == 0)
             keep_item(g, "output", i, json_object_get(item, "payload"), json_object_get(item, "files"));
     }
     json_decref(items);
-    buf_close(&text);
-    free(path);
 }
 
+/* The payloads as they were admitted, with the files as the run found them. */
 static void keep_inputs(struct gathering *g)
 {
-    json_t *payload;
+    json_t *items = read_items(g, "work-items-in"), *payload;
     size_t i;
 
     json_array_foreach(g->input, i, payload) {
         if (g->status == 0)
-            keep_item(g, "input", i, payload, NULL);
+            keep_item(g, "input", i, payload, json_object_get(json_array_get(items, i), "files"));
     }
+    json_decref(items);
 }
 
 static void keep_console(struct gathering *g)
 {
     char *from = file_join(g->folder, "console.log"), *to = file_join(g->dir, "console.log");
+    int fd = from != NULL ? open(from, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC) : -1;
 
     if (from == NULL || to == NULL)
         g->status = error_set(&g->error, BF_ENOMEM, "out of memory");
-    else if (access(from, F_OK) == 0)
-        g->status = put_file(g, from, to);
+    else if (fd >= 0)
+        g->status = put_file(g, fd, from, to);
+    else if (errno != ENOENT)
+        g->status = error_errno(&g->error, errno, "cannot read %s", from);
+    if (fd >= 0)
+        (void)close(fd);
     free(from);
     free(to);
 }
@@ -274,7 +326,7 @@ static void gather(uv_work_t *work)
     if ((g->results & RESULTS_LOG) != 0)
         keep_console(g);
     if (g->status == 0 && (g->results & RESULTS_ARTIFACTS) != 0)
-        walk(g, "", false, 0);
+        keep_artifacts(g);
     if (g->status == 0 && (g->results & RESULTS_WORK_ITEMS) != 0)
         keep_inputs(g);
     if (g->status == 0 && (g->results & RESULTS_WORK_ITEMS) != 0)

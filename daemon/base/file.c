@@ -4,7 +4,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <openssl/evp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -233,33 +235,66 @@ static int copy_bytes(int from, int to)
     }
 }
 
-int file_copy(const char *from, const char *to, mode_t mode, struct error *err)
+int file_copy_fd(int in, const char *from, const char *to, mode_t mode, struct error *err)
 {
-    int in = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY), out, errnum;
     struct stat st;
+    int out, errnum;
 
-    if (in < 0)
-        return error_errno(err, errno, "cannot read %s", from);
-    if (fstat(in, &st) != 0 || !S_ISREG(st.st_mode)) {
-        (void)close(in);
+    if (fstat(in, &st) != 0 || !S_ISREG(st.st_mode))
         return error_set(err, BF_EINVAL, "cannot copy %s: it is not a regular file", from);
-    }
     out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
-    if (out < 0) {
-        errnum = errno;
-        (void)close(in);
-        return error_errno(err, errnum, "cannot write %s", to);
-    }
+    if (out < 0)
+        return error_errno(err, errno, "cannot write %s", to);
     errnum = copy_bytes(in, out);
     if (errnum == 0 && fsync(out) != 0)
         errnum = errno;
     if (close(out) != 0 && errnum == 0)
         errnum = errno;
-    (void)close(in);
     if (errnum == 0)
         return 0;
     (void)unlink(to);
     return error_errno(err, errnum, "cannot copy %s to %s", from, to);
+}
+
+int file_copy(const char *from, const char *to, mode_t mode, struct error *err)
+{
+    int in = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY), status;
+
+    if (in < 0)
+        return error_errno(err, errno, "cannot read %s", from);
+    status = file_copy_fd(in, from, to, mode, err);
+    (void)close(in);
+    return status;
+}
+
+int file_open_below(int dir, const char *path)
+{
+    int at = dir;
+
+    for (bool last = false; !last;) {
+        size_t len = strcspn(path, "/");
+        char name[NAME_MAX + 1];
+        int below = -1, errnum;
+
+        last = path[len] == '\0';
+        if (len == 0 || len > NAME_MAX || (len == 2 && path[0] == '.' && path[1] == '.')) {
+            errno = ENOENT;
+        } else {
+            memcpy(name, path, len);
+            name[len] = '\0';
+            below = openat(at, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | (last ? 0 : O_DIRECTORY));
+        }
+        errnum = errno;
+        if (at != dir)
+            (void)close(at);
+        if (below < 0) {
+            errno = errnum;
+            return -1;
+        }
+        at = below;
+        path += len + 1;
+    }
+    return at;
 }
 
 int file_sha256(const char *path, char hex[65], int64_t *size, struct error *err)

@@ -120,11 +120,15 @@ void cli_table_print(const struct cli *cli, struct cli_table *t)
     }
     (void)putchar('\n');
     for (size_t r = 0; r < t->rows; r++) {
+        size_t last = t->columns - 1;
+
+        while (last > 0 && t->cells[r * t->columns + last][0] == '\0')
+            last--;
         for (size_t c = 0; c < t->columns; c++) {
             const char *color = t->colors[r * t->columns + c];
 
             (void)fputs(color, stdout);
-            print_cell(t->cells[r * t->columns + c], widths[c], c + 1 == t->columns);
+            print_cell(t->cells[r * t->columns + c], widths[c], c >= last);
             (void)fputs(color[0] != '\0' ? "\033[0m" : "", stdout);
             free(t->cells[r * t->columns + c]);
         }

@@ -1,5 +1,4 @@
 /* A run's console and the files of its results. */
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,26 +31,14 @@ static const char *results_of(const struct run_record *run, json_t **result)
     return json_str(*result, "results");
 }
 
-/* Opens a file below a folder, one segment after the other, so that no link leads out of it. -1 with errno. */
-static int open_below(const char *dir, char *path)
+static int open_in(const char *folder, const char *path)
 {
-    int at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = dir >= 0 ? file_open_below(dir, path) : -1;
 
-    for (char *rest = path; rest != NULL && at >= 0;) {
-        char *part = rest;
-        int below = -1;
-
-        rest = strchr(part, '/');
-        if (rest != NULL)
-            *rest++ = '\0';
-        if (part[0] == '\0' || strcmp(part, "..") == 0)
-            errno = ENOENT;
-        else
-            below = openat(at, part, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | (rest != NULL ? O_DIRECTORY : 0));
-        (void)close(at);
-        at = below;
-    }
-    return at;
+    if (dir >= 0)
+        (void)close(dir);
+    return fd;
 }
 
 static void send_file(struct http_exchange *x, int fd, const char *type, int64_t offset, int64_t most)
@@ -75,10 +62,10 @@ static void send_file(struct http_exchange *x, int fd, const char *type, int64_t
 
 static int open_console(struct file_ask *ask, const struct run_record *run)
 {
-    char name[] = "console.log", *live = NULL;
+    char *live = NULL;
     json_t *result;
     const char *dir = results_of(run, &result);
-    int fd = dir != NULL ? open_below(dir, name) : -1;
+    int fd = dir != NULL ? open_in(dir, "console.log") : -1;
 
     if (dir == NULL)
         live = ask->room->host.console(ask->room->host.data, run);
@@ -93,7 +80,7 @@ static int open_result(struct file_ask *ask, const struct run_record *run)
 {
     json_t *result;
     const char *dir = results_of(run, &result);
-    int fd = dir != NULL ? open_below(dir, ask->path) : -1;
+    int fd = dir != NULL ? open_in(dir, ask->path) : -1;
 
     json_decref(result);
     return fd;

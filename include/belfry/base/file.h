@@ -32,6 +32,11 @@ int file_sync_dir(const char *path, struct error *err);
 int file_remove_tree(const char *path, struct error *err);
 /* Copies a regular file (copy_file_range, then read/write) to a new file `to` (O_EXCL), fsyncs it. */
 int file_copy(const char *from, const char *to, mode_t mode, struct error *err);
+/* The same from an open file; `from` is its name for errors. */
+int file_copy_fd(int in, const char *from, const char *to, mode_t mode, struct error *err);
+/* Opens "a/b/c" below an open folder for reading, segment after segment: no link is followed and no ".." taken, so that
+ * it stays below. A descriptor, or -1 with errno. */
+int file_open_below(int dir, const char *path);
 /* SHA-256 of a file as lower-case hex, and its size. */
 int file_sha256(const char *path, char hex[65], int64_t *size, struct error *err);
 /* "dir/name" on the heap; name alone when it is absolute. NULL when out of memory. */
