@@ -5,6 +5,18 @@ libbelfry_a_SOURCES += \
 	daemon/backends/local_follow.c \
 	daemon/backends/local_internal.h \
 	daemon/backends/local_start.c
+libbelfry_a_SOURCES += \
+	daemon/backends/robocorp.c \
+	daemon/backends/robocorp_ask.c \
+	daemon/backends/robocorp_collect.c \
+	daemon/backends/robocorp_fetch.c \
+	daemon/backends/robocorp_follow.c \
+	daemon/backends/robocorp_internal.h \
+	daemon/backends/robocorp_collect.h \
+	daemon/backends/robocorp_pages.c \
+	daemon/backends/robocorp_pieces.c \
+	daemon/backends/robocorp_process.c \
+	daemon/backends/robocorp_start.c
 noinst_HEADERS += \
 	include/belfry/backends/backend.h \
 	include/belfry/backends/supervisor.h

@@ -285,9 +285,35 @@ static void random_bytes(void *data, void *bytes, size_t len)
 
 /* --- reports ------------------------------------------------------------------------------------------------------ */
 
+struct late_memo {
+    void (*done)(void *data, int status);
+    void *data;
+};
+
+static void refuse_memo(void *data)
+{
+    struct late_memo late = *(struct late_memo *)data;
+
+    free(data);
+    late.done(late.data, BF_ECANCELED);
+}
+
 static void report_memo(void *data, const char *run_id, const char *memo, void (*done)(void *data, int status), void *done_data)
 {
-    engine_write_memo(((struct house *)data)->engine, run_id, memo, done, done_data);
+    struct house *h = data;
+    const struct run_record *run = engine_run(h->engine, run_id);
+    struct late_memo *late;
+
+    if (run != NULL && run->state == RUN_STARTING) {
+        engine_write_memo(h->engine, run_id, memo, done, done_data);
+        return;
+    }
+    /* The run was given up while its backend prepared the start. */
+    late = malloc(sizeof *late);
+    if (late == NULL)
+        abort();
+    *late = (struct late_memo) { done, done_data };
+    later_do(&h->later, refuse_memo, late);
 }
 
 static void report_started(void *data, const char *run_id, const char *remote_id, const char *remote_url,

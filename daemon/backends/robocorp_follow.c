@@ -1,0 +1,389 @@
+/* Following runs to their end: each is looked at soon after its start and then less often; a stop that was asked for is
+ * sent, and sent again until the Control Room has taken it. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "belfry/base/log.h"
+#include "belfry/base/text.h"
+#include "belfry/base/time.h"
+#include "belfry/core/pace.h"
+#include "robocorp_internal.h"
+
+#define FAULT_BASE_MS 2000
+#define FAULT_CAP_MS 60000
+#define MISSING_LOOKS 3
+#define MISSING_MS 120000        /* a run that the Control Room does not know for that long is lost */
+
+struct follow {
+    struct robocorp *b;
+    struct ask ask;
+    struct pages pages;
+    struct heap_node due;
+    char run_id[ID_SIZE];
+    char *remote_id;
+    int64_t since_ms;            /* monotonic */
+    unsigned faults;
+    unsigned missing;
+    int64_t missing_since_ms;
+    bool asking;
+    bool stop_wanted;            /* not yet taken by the Control Room */
+    bool stopped;                /* an end by our own word */
+    enum stop_how how;
+    bool dropped;                /* forgotten while it was asking */
+    char state[64];
+    int64_t ended_ms;
+    size_t steps, steps_completed;
+    char failure_code[80];
+    char failure[400];
+    UT_hash_handle hh;
+};
+
+static void look(struct follow *f);
+static void send_stop(struct follow *f);
+
+static void follow_free(struct follow *f)
+{
+    ask_close(&f->ask);
+    pages_close(&f->pages);
+    free(f->remote_id);
+    free(f);
+}
+
+static void follow_drop(struct follow *f)
+{
+    HASH_DEL(f->b->follows, f);
+    heap_remove(&f->b->polls, &f->due);
+    if (f->asking)
+        f->dropped = true;
+    else
+        follow_free(f);
+}
+
+/* --- when to look again ------------------------------------------------------------------------------------------- */
+
+static void set_timer(struct robocorp *b)
+{
+    struct heap_node *first = heap_first(&b->polls);
+    int64_t wait_ms;
+
+    if (first == NULL || b->closing) {
+        (void)uv_timer_stop(&b->poll);
+        return;
+    }
+    wait_ms = first->due_ms - time_mono_ms();
+    (void)uv_timer_start(&b->poll, follow_timer, wait_ms > 0 ? (uint64_t)wait_ms : 0, 0);
+}
+
+static void look_in(struct follow *f, int64_t wait_ms)
+{
+    if (heap_set(&f->b->polls, &f->due, time_mono_ms() + wait_ms) != 0)
+        abort();
+    set_timer(f->b);
+}
+
+static uint64_t dice(void)
+{
+    uint64_t bytes;
+
+    id_random(&bytes, sizeof bytes);
+    return bytes;
+}
+
+static void look_later(struct follow *f)
+{
+    const struct workspace_config *set = f->b->set;
+
+    f->faults = 0;
+    look_in(f, pace_poll(set->poll_min_ms, set->poll_max_ms, time_mono_ms() - f->since_ms, dice()));
+}
+
+static void look_after_fault(struct follow *f)
+{
+    look_in(f, pace_backoff(FAULT_BASE_MS, FAULT_CAP_MS, ++f->faults, dice()));
+}
+
+/* --- the end ------------------------------------------------------------------------------------------------------ */
+
+static void tell_end(struct follow *f, enum run_state outcome, const char *code, const char *message)
+{
+    const struct backend_reports *r = f->b->base.reports;
+    struct run_end end = { .outcome = outcome, .backend_state = f->state, .ended_ms = f->ended_ms, .error_code = code,
+        .error_message = message };
+    char run_id[ID_SIZE];
+
+    memcpy(run_id, f->run_id, sizeof run_id);
+    r->ended(r->data, run_id, &end);
+    /* The engine forgets it when its end is on disk; until then nothing more is asked. */
+    heap_remove(&f->b->polls, &f->due);
+    set_timer(f->b);
+}
+
+static bool begin_answer(struct follow *f)
+{
+    f->asking = false;
+    if (f->dropped || f->b->closing) {
+        if (f->dropped)
+            follow_free(f);
+        return false;
+    }
+    return true;
+}
+
+static void each_step(void *data, const json_t *step)
+{
+    struct follow *f = data;
+    const char *state = json_str(step, "state");
+
+    f->steps++;
+    if (state != NULL && strcmp(state, "completed") == 0)
+        f->steps_completed++;
+}
+
+/* A run that was asked to stop may have completed all the same: its steps tell. */
+static void steps_seen(struct pages *pages, int status)
+{
+    struct follow *f = pages->data;
+
+    if (!begin_answer(f))
+        return;
+    if (status != 0 && status != BF_ENOENT && status != BF_EPROTO) {
+        look_after_fault(f);
+        return;
+    }
+    if (f->steps > 0 && f->steps_completed == f->steps && strcmp(f->state, "completed") == 0)
+        tell_end(f, RUN_COMPLETED, NULL, NULL);
+    else
+        tell_end(f, RUN_CANCELED, NULL, NULL);
+}
+
+static void each_failure(void *data, const json_t *item)
+{
+    struct follow *f = data;
+    const json_t *exception = json_object_get(item, "exception");
+    const char *code = json_str(exception, "code"), *message = json_str(exception, "message");
+    struct buf text = { 0 };
+
+    if (f->failure[0] != '\0' || !json_is_object(exception))
+        return;
+    if (code != NULL)
+        text_printable(code, strnlen(code, 100), &text);
+    if (message != NULL) {
+        buf_adds(&text, code != NULL ? ": " : "");
+        text_printable(message, strnlen(message, 250), &text);
+    }
+    (void)snprintf(f->failure, sizeof f->failure, "a work item failed: %s", buf_str(&text));
+    buf_close(&text);
+}
+
+static void failures_seen(struct pages *pages, int status)
+{
+    struct follow *f = pages->data;
+
+    if (!begin_answer(f))
+        return;
+    /* Why it is unresolved is good to know, not needed: a fault here delays no end. */
+    (void)status;
+    tell_end(f, RUN_FAILED, "unresolved", f->failure[0] != '\0' ? f->failure : "work items failed, or were left over");
+}
+
+static void read_list(struct follow *f, const char *format_path, const char *rest, void (*each)(void *data, const json_t *e),
+                      void (*done)(struct pages *pages, int status))
+{
+    struct buf path = { 0 };
+
+    buf_adds(&path, format_path);
+    robocorp_percent(&path, f->remote_id);
+    buf_adds(&path, rest);
+    f->asking = true;
+    pages_close(&f->pages);
+    pages_read(f->b, &f->pages, buf_str(&path), each, done, f);
+    buf_close(&path);
+}
+
+static void has_ended(struct follow *f, bool completed)
+{
+    if (f->stopped) {
+        f->steps = f->steps_completed = 0;
+        read_list(f, "/step-runs?process_run_id=", "&limit=100", each_step, steps_seen);
+    } else if (completed) {
+        tell_end(f, RUN_COMPLETED, NULL, NULL);
+    } else {
+        f->failure[0] = '\0';
+        read_list(f, "/work-items?process_run_id=", "&state=failed&limit=10", each_failure, failures_seen);
+    }
+}
+
+/* --- a look ------------------------------------------------------------------------------------------------------- */
+
+static void not_known(struct follow *f)
+{
+    int64_t now_ms = time_mono_ms();
+
+    if (f->missing++ == 0)
+        f->missing_since_ms = now_ms;
+    if (f->missing >= MISSING_LOOKS && now_ms - f->missing_since_ms >= MISSING_MS) {
+        tell_end(f, RUN_LOST, "lost", "the Control Room no longer knows this run");
+        return;
+    }
+    look_after_fault(f);
+}
+
+static void seen(struct ask *ask)
+{
+    struct follow *f = ask->data;
+    const char *state, *ended;
+
+    if (!begin_answer(f))
+        return;
+    if (ask->status == 404) {
+        not_known(f);
+        return;
+    }
+    if (ask->outcome != ASKED_GOOD || (state = ask_string(ask, ask->answer, "state")) == NULL) {
+        look_after_fault(f);
+        return;
+    }
+    f->missing = 0;
+    (void)snprintf(f->state, sizeof f->state, "%s", state);
+    ended = json_str(ask->answer, "ended_at");
+    if (ended == NULL || time_parse(ended, &f->ended_ms) != 0)
+        f->ended_ms = 0;
+    if (strcmp(state, "completed") == 0 || strcmp(state, "unresolved") == 0)
+        has_ended(f, state[0] == 'c');
+    else if (f->stop_wanted)
+        send_stop(f);
+    else
+        look_later(f);
+}
+
+static void look(struct follow *f)
+{
+    struct buf path = { 0 };
+
+    buf_adds(&path, "/process-runs/");
+    robocorp_percent(&path, f->remote_id);
+    f->asking = true;
+    ask_close(&f->ask);
+    ask_send(f->b, &f->ask, "GET", buf_str(&path), NULL, 1, false, seen, f);
+    buf_close(&path);
+}
+
+void follow_timer(uv_timer_t *timer)
+{
+    struct robocorp *b = timer->data;
+    int64_t now_ms = time_mono_ms();
+    struct heap_node *first;
+
+    while ((first = heap_first(&b->polls)) != NULL && first->due_ms <= now_ms) {
+        struct follow *f = (struct follow *)((char *)first - offsetof(struct follow, due));
+
+        heap_remove(&b->polls, first);
+        if (!f->asking)
+            look(f);
+    }
+    set_timer(b);
+}
+
+/* --- stopping ----------------------------------------------------------------------------------------------------- */
+
+static void stop_answered(struct ask *ask)
+{
+    struct follow *f = ask->data;
+
+    if (!begin_answer(f))
+        return;
+    if (ask->outcome == ASKED_GOOD) {
+        f->stop_wanted = false;
+        look_in(f, f->b->set->poll_min_ms);
+    } else if (ask->outcome == ASKED_REFUSED) {
+        /* It may just have ended: the next look tells. */
+        log_warning("run %s: the Control Room does not stop it: %s", f->run_id, ask->error.text);
+        f->stop_wanted = false;
+        look_in(f, f->b->set->poll_min_ms);
+    } else {
+        look_after_fault(f);
+    }
+}
+
+static void send_stop(struct follow *f)
+{
+    struct buf path = { 0 };
+    json_t *body = json_pack("{s:b, s:b, s:s}", "set_remaining_work_items_as_done", 1, "terminate_ongoing_activity_runs",
+                             f->how == STOP_AT_ONCE, "reason", "stopped by Belfry");
+
+    buf_adds(&path, "/process-runs/");
+    robocorp_percent(&path, f->remote_id);
+    buf_adds(&path, "/stop");
+    f->asking = true;
+    ask_close(&f->ask);
+    /* Stopping twice is no harm. */
+    ask_send(f->b, &f->ask, "POST", buf_str(&path), body, 1, false, stop_answered, f);
+    buf_close(&path);
+}
+
+/* --- orders ------------------------------------------------------------------------------------------------------- */
+
+static struct follow *find_follow(const struct robocorp *b, const char *run_id)
+{
+    struct follow *f;
+
+    HASH_FIND_STR(b->follows, run_id, f);
+    return f;
+}
+
+void robocorp_follow(struct backend *base, const struct run_record *run, const struct process_config *process)
+{
+    struct robocorp *b = (struct robocorp *)base;
+    struct follow *f = find_follow(b, run->id);
+    int64_t age_ms = run->started_ms > 0 ? time_wall_ms() - run->started_ms : 0;
+
+    (void)process;
+    if (f != NULL && run->remote_id != NULL && strcmp(f->remote_id, run->remote_id) == 0)
+        return;
+    if (f != NULL)
+        follow_drop(f);   /* an earlier attempt */
+    f = calloc(1, sizeof *f);
+    if (f == NULL || (f->remote_id = strdup(run->remote_id != NULL ? run->remote_id : "")) == NULL)
+        abort();
+    f->b = b;
+    memcpy(f->run_id, run->id, sizeof f->run_id);
+    heap_node_init(&f->due);
+    f->since_ms = time_mono_ms() - (age_ms > 0 ? age_ms : 0);
+    f->stopped = run->stop_as != RUN_QUEUED;
+    HASH_ADD_STR(b->follows, run_id, f);
+    look_in(f, age_ms > 0 && age_ms < b->set->poll_min_ms ? b->set->poll_min_ms - age_ms : b->set->poll_min_ms / 2);
+}
+
+void robocorp_stop(struct backend *base, const struct run_record *run, const struct process_config *process, enum stop_how how)
+{
+    struct robocorp *b = (struct robocorp *)base;
+    struct follow *f = find_follow(b, run->id);
+
+    if (f == NULL)
+        robocorp_follow(base, run, process);
+    f = find_follow(b, run->id);
+    f->stop_wanted = true;
+    f->stopped = true;
+    if (how == STOP_AT_ONCE)
+        f->how = how;
+    /* The next look sends it: a run that has ended by then is left in peace. */
+    if (!f->asking)
+        look_in(f, 0);
+}
+
+void robocorp_forget(struct backend *base, const char *run_id)
+{
+    struct follow *f = find_follow((struct robocorp *)base, run_id);
+
+    if (f != NULL)
+        follow_drop(f);
+}
+
+void follow_drop_all(struct robocorp *b)
+{
+    struct follow *f, *next;
+
+    HASH_ITER(hh, b->follows, f, next)
+        follow_drop(f);
+}

@@ -1,0 +1,205 @@
+/*
+ * The Control Room backend's inside. See include/belfry/backends/backend.h; the contract is the vendor's API v1
+ * (https://robocorp.com/docs/control-room/api).
+ *
+ *   robocorp.c          the operations, access to the workspace, closing
+ *   robocorp_ask.c      one request to the API: rate, flights, what its outcome means
+ *   robocorp_pages.c    lists, page after page
+ *   robocorp_start.c    work items, files, the start; finding a start that got no answer
+ *   robocorp_process.c  a process's id by its name
+ *   robocorp_follow.c   polling, stopping
+ *   robocorp_collect.c  bringing home what a run left behind, piece by piece (robocorp_pieces.c: the kinds)
+ *   robocorp_fetch.c    one file brought home
+ */
+#ifndef BELFRY_BACKENDS_ROBOCORP_INTERNAL_H
+#define BELFRY_BACKENDS_ROBOCORP_INTERNAL_H
+
+#include <stdbool.h>
+#include <sys/queue.h>
+#include <uthash.h>
+
+#include "belfry/backends/backend.h"
+#include "belfry/base/buf.h"
+#include "belfry/base/heap.h"
+#include "belfry/net/http_client.h"
+#include "belfry/net/later.h"
+
+/* How requests reach the workspace: kept as long as one of them needs it, over a reload too. */
+struct access {
+    int refs;
+    char *root;               /* "https://host/api/v1/workspaces/ID" */
+    char *origin;             /* "https://host:443" */
+    char *ca_file;
+    char *proxy;
+    char *authorization;      /* secret */
+    const char *headers[4];
+};
+
+/* What an answer, or its absence, means for a request that must not be made twice. */
+enum asked {
+    ASKED_GOOD,               /* 2xx, and JSON */
+    ASKED_NOT_SENT,           /* nothing left this machine */
+    ASKED_BUSY,               /* 429: not done, later */
+    ASKED_DENIED,             /* 401, 403: not done */
+    ASKED_REFUSED,            /* 400, 404, 409, 410, 413, 422: not done */
+    ASKED_UNKNOWN,            /* it may have been done: no answer, half of one, 5xx, nonsense */
+    ASKED_CANCELED,           /* the backend closes */
+};
+
+struct robocorp;
+
+/* One request. Zeroed, filled by ask_send, given back through cb, once, from the loop. */
+struct ask {
+    struct robocorp *b;
+    struct access *access;
+    struct http_request request;
+    struct buf url;
+    char *body;
+    unsigned tries_left;      /* a GET may be repeated */
+    unsigned tries;
+    struct heap_node again;   /* waits for its next try */
+    bool flying;
+    void (*cb)(struct ask *ask);
+    void *data;
+    TAILQ_ENTRY(ask) link;
+    /* the outcome */
+    enum asked outcome;
+    long status;
+    json_t *answer;           /* the ask's until ask_close */
+    int64_t retry_after_ms;   /* 0: not said */
+    struct error error;
+};
+TAILQ_HEAD(ask_queue, ask);
+
+/* A transfer of a file, without the key: so that a close can end it. */
+struct transfer {
+    struct http_request request;
+    TAILQ_ENTRY(transfer) link;
+};
+TAILQ_HEAD(transfer_list, transfer);
+
+struct follow;
+struct named_process;
+
+struct robocorp {
+    struct backend base;
+    uv_loop_t *loop;
+    struct http_client *client;
+    const struct workspace_config *set;
+    struct access *access;
+    struct later later;
+    struct ask_queue queue;   /* wait for a token or a flight */
+    struct ask_queue flights;
+    struct transfer_list transfers;
+    struct heap again;        /* asks that wait for their next try */
+    size_t flying;
+    double tokens;
+    int64_t tokens_ms;
+    int64_t quiet_until_ms;   /* 429: the whole key rests */
+    uv_timer_t pace;
+    struct follow *follows;
+    struct heap polls;
+    uv_timer_t poll;
+    struct named_process *names;
+    char trouble[512];
+    size_t busy;              /* asks, fetches, jobs on the thread pool, memos: a close waits for them */
+    bool closing;
+    int handles;
+    void (*closed)(void *data);
+    void *closed_data;
+};
+
+/* --- robocorp.c --- */
+struct access *access_hold(struct access *access);
+void access_release(struct access *access);
+void robocorp_begin(struct robocorp *b);       /* one more to wait for */
+void robocorp_done(struct robocorp *b);        /* one less */
+/* Sends a transfer (its `request` is filled); transfer_over is called first in its callback. */
+void transfer_send(struct robocorp *b, struct transfer *transfer);
+void transfer_over(struct robocorp *b, struct transfer *transfer);
+/* True when a link to a file may be used: https, or the API's own host. */
+bool robocorp_may_transfer(const struct access *access, const char *url);
+/* Appends text as one segment of a path. */
+void robocorp_percent(struct buf *url, const char *text);
+/* "scheme://host:port" of a URL on the heap; NULL when it is none. */
+char *robocorp_origin(const char *url);
+
+/* --- robocorp_ask.c --- */
+/* Sends method to root + path (or to `path` itself when it is a whole URL). body is taken (NULL: none). `once`: at most
+ * one try, on a connection of its own; else up to `tries` tries. */
+void ask_send(struct robocorp *b, struct ask *ask, const char *method, const char *path, json_t *body, unsigned tries, bool once,
+              void (*cb)(struct ask *ask), void *data);
+void ask_close(struct ask *ask);               /* frees what the answer holds; the ask may be used again */
+/* A string member that has to be there; NULL with ask->error filled and outcome ASKED_UNKNOWN. */
+const char *ask_string(struct ask *ask, const json_t *object, const char *member);
+void ask_pump(struct robocorp *b);
+void ask_timer(uv_timer_t *timer);
+void ask_cancel_all(struct robocorp *b);
+
+/* --- robocorp_pages.c --- */
+struct pages {
+    struct ask ask;
+    struct robocorp *b;
+    size_t count;
+    char *last;               /* the link that led to this page */
+    void (*each)(void *data, const json_t *element);
+    void (*done)(struct pages *pages, int status);   /* 0, BF_ENOENT (404), BF_ECANCELED, or a fault with ask.error filled */
+    void *data;
+};
+/* Zeroed at first. Everything of a list, in order; `path` as in ask_send. */
+void pages_read(struct robocorp *b, struct pages *pages, const char *path, void (*each)(void *data, const json_t *element),
+                void (*done)(struct pages *pages, int status), void *data);
+void pages_close(struct pages *pages);
+
+/* --- robocorp_process.c --- */
+/* The id of a process by its configuration; looked up when it goes by name. done(data, id or NULL, ask): id is lent; on
+ * NULL the ask tells why (ASKED_REFUSED when there is no such process). Called later, from the loop. */
+void process_find_id(struct robocorp *b, const struct process_config *process,
+                     void (*done)(void *data, const char *id, const struct ask *why), void *data);
+void process_forget_id(struct robocorp *b, const char *name);
+void process_forget_all(struct robocorp *b);
+
+/* --- robocorp_start.c --- */
+void robocorp_start(struct backend *b, const struct run_record *run, const struct process_config *process,
+                    const json_t *event, const json_t *input);
+void robocorp_find(struct backend *b, const struct run_record *run, const struct process_config *process);
+
+/* --- robocorp_follow.c --- */
+void robocorp_follow(struct backend *b, const struct run_record *run, const struct process_config *process);
+void robocorp_stop(struct backend *b, const struct run_record *run, const struct process_config *process, enum stop_how how);
+void robocorp_forget(struct backend *b, const char *run_id);
+void follow_timer(uv_timer_t *timer);
+void follow_drop_all(struct robocorp *b);
+
+/* --- robocorp_collect.c --- */
+void robocorp_collect(struct backend *b, const struct run_record *run, const struct process_config *process,
+                      const json_t *input, const char *dir);
+
+/* --- robocorp_fetch.c --- */
+enum fetched { FETCHED, FETCH_AGAIN /* a fault that may pass */, FETCH_EXPIRED /* 4xx: the link is not good */,
+    FETCH_NEVER /* it is refused here, or is not what was announced */, FETCH_CANCELED };
+
+struct fetch {
+    struct robocorp *b;
+    struct access *access;
+    struct transfer transfer;
+    char *url;
+    char *path;               /* where it goes */
+    char *part;               /* and its temporary name */
+    int64_t size;             /* as announced; -1: not */
+    int fd;
+    unsigned tries;
+    uv_timer_t wait;
+    uv_work_t work;
+    char sha256[65];
+    int64_t got;
+    enum fetched outcome;
+    struct error error;
+    void (*cb)(struct fetch *fetch);
+    void *data;
+};
+/* Downloads url to path (temporary name, size checked, synced, renamed), without the key. Strings are copied. */
+void fetch_begin(struct robocorp *b, struct fetch *fetch, const char *url, const char *path, int64_t size,
+                 void (*cb)(struct fetch *fetch), void *data);
+
+#endif
