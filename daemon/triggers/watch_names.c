@@ -27,6 +27,18 @@ static bool is_temporary(const char *name)
     return false;
 }
 
+/* As in a shell, only a dot means a dot at the beginning: "*.csv" does not name the ".data.csv" of a transfer under way. */
+static bool is_included(const struct watch_config *c, const char *name)
+{
+    for (size_t i = 0; i < c->include.count; i++) {
+        const char *glob = c->include.items[i];
+
+        if ((name[0] != '.' || glob[0] == '.') && text_glob(glob, name))
+            return true;
+    }
+    return false;
+}
+
 bool watch_name_counts(const struct watch_config *c, const char *name)
 {
     char subject[NAME_MAX + 1];
@@ -34,7 +46,7 @@ bool watch_name_counts(const struct watch_config *c, const char *name)
     if (watch_name_is_marker(c, name, subject) || matches(&c->exclude, name))
         return false;
     if (c->include.count > 0)
-        return matches(&c->include, name);
+        return is_included(c, name);
     return !is_temporary(name);
 }
 
