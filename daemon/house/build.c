@@ -105,6 +105,7 @@ int house_build(struct house *h, uv_loop_t *loop, struct config *config, struct 
         (status = open_rooms(h, config, err)) != 0 || (status = house_configure(h, config, err)) != 0 ||
         (status = recover(h, err)) != 0 || (status = house_open_doors(h, err)) != 0)
         return status;
+    house_sweep_runs(h);
     engine_resume(h->engine, time_now());
     clock_start(h->clock);
     watch_start(h->watches);

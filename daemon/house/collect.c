@@ -1,5 +1,6 @@
 /* Bringing a run's outputs home: a staging folder, the backend's part, run.json, the rename. Each step that touches the
- * disk is on the thread pool; a crash at any point leaves a staging folder that the next try clears. */
+ * disk is on the thread pool; a crash at any point leaves a staging folder that the next try clears. When the house is taken
+ * down, what was begun is dropped: the run is collecting in the journal, and the next daemon begins it anew. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -112,6 +113,12 @@ void world_collected(struct house *h, const char *run_id, int status, const stru
     if (j == NULL)
         return;
     *at = j->next;
+    if (h->stopping) {
+        if (status == 0)
+            j->collected = *collection;
+        job_free(j);
+        return;
+    }
     if (status != 0) {
         j->status = status;
         j->error = *why;
@@ -173,8 +180,13 @@ static void loaded(struct journal_read *read, int status)
     struct home *home = home_find(h, j->run.workspace);
     const struct journal_row *row = read->rows;
 
-    if (status != 0 || h->stopping) {
-        j->status = status != 0 ? status : BF_ESHUTDOWN;
+    if (h->stopping) {
+        job_free(j);
+        came_back(h);
+        return;
+    }
+    if (status != 0) {
+        j->status = status;
         j->error = read->error;
         finish(j);
         came_back(h);

@@ -8,11 +8,21 @@
 
 #define SOCKET_MODE 0660
 
+static void refuse_stopping(struct http_exchange *x)
+{
+    static const char body[] = "{\"error\":{\"code\":\"stopping\",\"message\":\"belfryd is stopping\"}}";
+
+    http_respond(x, 503, "application/json", body, sizeof body - 1, &(struct http_header_pair) { "Retry-After", "10" }, 1);
+}
+
+/* Once the house is taken down, the rooms that answer may be gone: kept connections are told so here. */
 static void on_head(void *data, struct http_exchange *x)
 {
     struct house *h = data;
 
-    if (webhook_owns(h->webhooks, http_path(x)))
+    if (h->stopping)
+        refuse_stopping(x);
+    else if (webhook_owns(h->webhooks, http_path(x)))
         webhook_head(h->webhooks, x);
 }
 
@@ -20,7 +30,9 @@ static void on_request(void *data, struct http_exchange *x)
 {
     struct house *h = data;
 
-    if (webhook_owns(h->webhooks, http_path(x)))
+    if (h->stopping)
+        refuse_stopping(x);
+    else if (webhook_owns(h->webhooks, http_path(x)))
         webhook_request(h->webhooks, x);
     else
         serve_request(h->serve, x);

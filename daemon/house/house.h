@@ -101,6 +101,8 @@ void house_metrics(void *house, struct buf *text);
 
 /* --- retention.c --- */
 void house_clean(struct house *h);
+/* At start, once the open runs are known: folders of local runs that have ended. */
+void house_sweep_runs(struct house *h);
 
 /* --- door.c --- */
 /* Opens the socket and the TCP addresses. */

@@ -98,15 +98,16 @@ static void sweep_all(uv_work_t *work)
 static void swept(uv_work_t *work, int status)
 {
     struct sweep *s = work->data;
+    struct house *h = s->house;
 
     (void)status;
-    s->house->working--;
-    house_settle(s->house);
     for (size_t i = 0; i < s->rule_count; i++)
         free(s->rules[i].process);
     free(s->rules);
     free(s->results_dir);
     free(s);
+    h->working--;
+    house_settle(h);
 }
 
 static struct sweep *sweep_new(struct house *h)
@@ -140,5 +141,77 @@ void house_clean(struct house *h)
     s->work.data = s;
     h->working++;
     if (uv_queue_work(h->loop, &s->work, sweep_all, swept) != 0)
+        abort();
+}
+
+/* --- folders of runs that a daemon left behind -------------------------------------------------------------------- */
+
+struct leftovers {
+    uv_work_t work;
+    struct house *house;
+    char *dir;
+    struct words names;
+};
+
+static void remove_leftovers(uv_work_t *work)
+{
+    const struct leftovers *l = work->data;
+    struct error why;
+
+    for (size_t i = 0; i < l->names.count; i++) {
+        char *path = file_join(l->dir, l->names.items[i]);
+
+        if (path != NULL && file_remove_tree(path, &why) != 0)
+            log_warning("a run's old folder stays: %s", why.text);
+        free(path);
+    }
+}
+
+static void leftovers_removed(uv_work_t *work, int status)
+{
+    struct leftovers *l = work->data;
+    struct house *h = l->house;
+
+    (void)status;
+    for (size_t i = 0; i < l->names.count; i++)
+        free(l->names.items[i]);
+    free(l->names.items);
+    free(l->dir);
+    free(l);
+    h->working--;
+    house_settle(h);
+}
+
+static void note_leftover(struct leftovers *l, const char *name)
+{
+    char **grown = reallocarray(l->names.items, l->names.count + 1, sizeof *grown);
+
+    if (grown == NULL)
+        abort();
+    l->names.items = grown;
+    grown[l->names.count] = strdup(name);
+    if (grown[l->names.count++] == NULL)
+        abort();
+}
+
+void house_sweep_runs(struct house *h)
+{
+    struct leftovers *l = calloc(1, sizeof *l);
+    struct dirent *entry;
+    DIR *dir;
+
+    if (l == NULL || (l->dir = file_join(h->config->daemon.state_dir, "runs")) == NULL)
+        abort();
+    dir = opendir(l->dir);
+    while (dir != NULL && (entry = readdir(dir)) != NULL) {
+        if (id_is_uuid(entry->d_name) && engine_run(h->engine, entry->d_name) == NULL)
+            note_leftover(l, entry->d_name);
+    }
+    if (dir != NULL)
+        (void)closedir(dir);
+    l->house = h;
+    l->work.data = l;
+    h->working++;
+    if (uv_queue_work(h->loop, &l->work, remove_leftovers, leftovers_removed) != 0)
         abort();
 }

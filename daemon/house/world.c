@@ -66,6 +66,12 @@ int homes_configure(struct house *h, struct config *config, struct error *err)
     return 0;
 }
 
+/* The backends and targets are closed: what is ordered now is the next daemon's, which finds it in the journal. */
+static bool hands_are_gone(const struct house *h)
+{
+    return h->storey > STOREY_TRIGGERS;
+}
+
 /* --- starts ------------------------------------------------------------------------------------------------------- */
 
 static void report_not_started(void *data, const char *run_id, const struct error *why, bool again, int64_t retry_after_ms);
@@ -164,6 +170,8 @@ static void start(void *data, const struct run_record *run, const char *event, c
     struct house *h = data;
     struct loading *l;
 
+    if (hands_are_gone(h))
+        return;
     if (event != NULL) {
         start_with(h, run, event, input);
         return;
@@ -191,6 +199,8 @@ static struct home *home_of(struct house *h, const struct run_record *run)
 {
     struct home *home = home_find(h, run->workspace);
 
+    if (hands_are_gone(h))
+        return NULL;
     if (home == NULL)
         log_warning("run %s of process %s waits: its workspace %s is no longer in the configuration", run->id, run->process,
                     run->workspace);
@@ -226,7 +236,8 @@ static void stop(void *data, const struct run_record *run, enum stop_how how)
 
 static void collect(void *data, const struct run_record *run)
 {
-    world_collect(data, run);
+    if (!hands_are_gone(data))
+        world_collect(data, run);
 }
 
 static void ended(void *data, const struct run_record *run)
@@ -234,17 +245,19 @@ static void ended(void *data, const struct run_record *run)
     struct house *h = data;
     struct home *home = home_find(h, run->workspace);
 
-    if (home != NULL && run->state != RUN_SKIPPED)
+    if (home != NULL && run->state != RUN_SKIPPED && !hands_are_gone(h))
         home->backend->ops->forget(home->backend, run->id);
     if (run->state == RUN_SKIPPED)
         log_info("a firing of %s/%s was skipped: %s", trigger_kind_name(run->trigger_kind), run->trigger_name,
                  run->reason != NULL ? run->reason : "");
     else
         log_info("run %s of %s %s", run->id, run->process, run_state_name(run->state));
-    watch_run_ended(h->watches, run);
-    webhook_run_ended(h->webhooks, run);
-    serve_run_ended(h->serve, run);
-    if (run->state != RUN_SKIPPED)
+    if (!h->stopping) {
+        watch_run_ended(h->watches, run);
+        webhook_run_ended(h->webhooks, run);
+        serve_run_ended(h->serve, run);
+    }
+    if (run->state != RUN_SKIPPED && !hands_are_gone(h))
         syslog_pump(h->syslog);
 }
 
@@ -256,7 +269,8 @@ static void note(void *data, const struct run_record *run, const char *text)
         log_warning("run %s of %s: %s", run->id, run->process, text);
     else
         log_info("run %s of %s started", run->id, run->process);
-    syslog_note(h->syslog, run, text);
+    if (!hands_are_gone(h))
+        syslog_note(h->syslog, run, text);
 }
 
 void on_wake_timer(uv_timer_t *timer)
@@ -271,7 +285,7 @@ static void wake_at(void *data, int64_t mono_ms)
     struct house *h = data;
     int64_t wait_ms = mono_ms - time_mono_ms();
 
-    if (mono_ms == INT64_MAX)
+    if (mono_ms == INT64_MAX || hands_are_gone(h))
         (void)uv_timer_stop(&h->wake);
     else
         (void)uv_timer_start(&h->wake, on_wake_timer, wait_ms > 0 ? (uint64_t)wait_ms : 0, 0);
@@ -284,6 +298,14 @@ static void random_bytes(void *data, void *bytes, size_t len)
 }
 
 /* --- reports ------------------------------------------------------------------------------------------------------ */
+
+/* Once the journal is closed nothing can be written down: what is reported then is found out again by the next daemon. */
+static struct engine *engine_of(void *house)
+{
+    const struct house *h = house;
+
+    return h->storey < STOREY_JOURNAL ? h->engine : NULL;
+}
 
 struct late_memo {
     void (*done)(void *data, int status);
@@ -319,28 +341,43 @@ static void report_memo(void *data, const char *run_id, const char *memo, void (
 static void report_started(void *data, const char *run_id, const char *remote_id, const char *remote_url,
                            const char *backend_state, int64_t started_ms)
 {
-    engine_started(((struct house *)data)->engine, time_now(), run_id, remote_id, remote_url, backend_state, started_ms);
+    struct engine *engine = engine_of(data);
+
+    if (engine != NULL)
+        engine_started(engine, time_now(), run_id, remote_id, remote_url, backend_state, started_ms);
 }
 
 static void report_not_started(void *data, const char *run_id, const struct error *why, bool again, int64_t retry_after_ms)
 {
-    engine_not_started(((struct house *)data)->engine, time_now(), run_id, why, again, retry_after_ms);
+    struct engine *engine = engine_of(data);
+
+    if (engine != NULL)
+        engine_not_started(engine, time_now(), run_id, why, again, retry_after_ms);
 }
 
 static void report_unknown(void *data, const char *run_id, const struct error *why)
 {
-    engine_start_unknown(((struct house *)data)->engine, time_now(), run_id, why);
+    struct engine *engine = engine_of(data);
+
+    if (engine != NULL)
+        engine_start_unknown(engine, time_now(), run_id, why);
 }
 
 static void report_found(void *data, const char *run_id, enum found found, const char *remote_id, const char *remote_url,
                          int64_t started_ms)
 {
-    engine_found(((struct house *)data)->engine, time_now(), run_id, found, remote_id, remote_url, started_ms);
+    struct engine *engine = engine_of(data);
+
+    if (engine != NULL)
+        engine_found(engine, time_now(), run_id, found, remote_id, remote_url, started_ms);
 }
 
 static void report_ended(void *data, const char *run_id, const struct run_end *end)
 {
-    engine_ended(((struct house *)data)->engine, time_now(), run_id, end);
+    struct engine *engine = engine_of(data);
+
+    if (engine != NULL)
+        engine_ended(engine, time_now(), run_id, end);
 }
 
 static void report_collected(void *data, const char *run_id, int status, const struct error *why,

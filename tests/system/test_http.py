@@ -1,0 +1,141 @@
+"""The server's manners: framing, deadlines, doors."""
+import socket
+import time
+
+import pytest
+
+from conftest import until
+
+CONFIG = """
+[process p]
+workspace = here
+command = true
+[webhook hook]
+process = p
+verify = none
+"""
+
+
+@pytest.fixture
+def raw(daemon):
+    daemon.start(CONFIG)
+    address = daemon.address()
+
+    def send(data, patience=20):
+        with socket.create_connection(address, timeout=patience) as connection:
+            connection.sendall(data)
+            got = b""
+            while True:
+                piece = connection.recv(65536)
+                if not piece:
+                    return got
+                got += piece
+    daemon.raw = send
+    return daemon
+
+
+HOOK = b"POST /hooks/hook HTTP/1.1\r\nHost: x\r\n"
+
+
+@pytest.mark.parametrize("request_bytes", [
+    HOOK + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}",
+    HOOK + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+    HOOK + b"Content-Length: 2, 2\r\n\r\n{}", HOOK + b"Content-Length: +2\r\n\r\n{}", HOOK + b"Content-Length: 0x2\r\n\r\n{}",
+    HOOK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+    HOOK.replace(b"\r\n", b"\n") + b"Content-Length: 2\n\n{}", b"POST /hooks/hook HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}",
+    HOOK + b"Host: y\r\nContent-Length: 2\r\n\r\n{}", HOOK + b"Bad Header: 1\r\n\r\n", HOOK + b" folded: 1\r\n\r\n",
+    HOOK + b"X: a\x00b\r\n\r\n", b"POST  /hooks/hook HTTP/1.1\r\nHost: x\r\n\r\n", b"NONSENSE\r\n\r\n",
+    b"GET /%00 HTTP/1.1\r\nHost: x\r\n\r\n", b"GET /../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET /hooks/%2e%2e/x HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+])
+def test_bad_framing_is_refused_and_closed(raw, request_bytes):
+    answer = raw.raw(request_bytes + b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 "), answer
+    assert answer.count(b"HTTP/1.1 ") == 1, "nothing behind it is answered"
+    assert raw.runs() == []
+
+
+@pytest.mark.parametrize("request_bytes, status", [
+    (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", b"414"),
+    (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 200 + b"\r\n", b"431"),
+    (b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"b" * 20000 + b"\r\n\r\n", b"431"),
+    (HOOK + b"Content-Length: 99999999999\r\n\r\n", b"413"), (b"GET / HTTP/2.0\r\nHost: x\r\n\r\n", b"505"),
+    (HOOK + b"Transfer-Encoding: gzip, chunked\r\n\r\n", b"501"),
+])
+def test_limits(raw, request_bytes, status):
+    assert raw.raw(request_bytes).startswith(b"HTTP/1.1 " + status)
+
+
+def test_a_client_that_dribbles(raw):
+    """A head has ten seconds, however alive its sender looks."""
+    with socket.create_connection(raw.address()) as connection:
+        connection.settimeout(0.2)
+        begun, got = time.monotonic(), b""
+        for byte in b"GET /healthz HTTP/1.1\r\nHost: " + b"x" * 1000:
+            try:
+                connection.sendall(bytes([byte]))
+                got = connection.recv(1000)
+                break
+            except TimeoutError:
+                continue
+            except OSError:
+                break
+            finally:
+                assert time.monotonic() - begun < 60
+        assert got == b"" or got.startswith(b"HTTP/1.1 408")
+
+
+def test_pipelining_and_keep_alive(raw):
+    one = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    answer = raw.raw(one * 3 + one.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    assert answer.count(b"HTTP/1.1 200") == 4
+
+
+def test_a_chunked_body(raw):
+    answer = raw.raw(HOOK + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n[1,\r\n2\r\n2]\r\n0\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 202")
+    record = until(lambda: raw.runs(state="completed"), "it ends")[0]
+    assert record["event"]["request"]["body"] == [1, 2]
+
+
+def test_the_doors(raw):
+    for path in ("/belfry/v1/status", "/belfry/v1/runs", "/metrics", "/belfry/v1/nothing", "/", "/api/v1/workspaces/x"):
+        answer = raw.tcp("GET", path)
+        assert answer.status == 401 and answer.headers["WWW-Authenticate"], path
+    assert raw.tcp("POST", "/belfry/v1/reload").status == 401
+    assert raw.tcp("GET", "/healthz").status == raw.tcp("GET", "/readyz").status == 200
+    assert raw.tcp("GET", "/hooks/nothing").status == 404
+    assert raw.api("GET", "/belfry/v1/nothing").status == 404
+    wrong = raw.api("DELETE", "/belfry/v1/runs")
+    assert wrong.status == 405 and wrong.headers["Allow"] == "GET"
+    for path in ("/belfry/v1/runs?n=x", "/belfry/v1/runs?since=yesterday", "/belfry/v1/runs?state=happy", "/belfry/v1/runs?before=1"):
+        assert raw.api("GET", path).status == 400, path
+    for body in ("{", "[]", '{"inptu": 1}', '{"files": "x"}', '{"files": ["relative"]}', '{"files": ["/nonexistent"]}', '{"files": ["/"]}'):
+        assert raw.api("POST", "/belfry/v1/processes/p/runs", body).status in (400, 422), body
+    assert raw.api("POST", "/belfry/v1/processes/nope/runs", {}).status == 404
+    assert raw.runs() == []
+
+
+def test_metrics(raw):
+    lines = raw.api("GET", "/metrics").body.decode().splitlines()
+    names = {line.split("{")[0].split(" ")[0] for line in lines if not line.startswith("#")}
+    described = {line.split(" ")[2] for line in lines if line.startswith("# TYPE")}
+    assert names == described and "belfry_firings_admitted_total" in names
+
+
+def test_runs_are_paged(raw):
+    ids = [raw.begin("p") for _ in range(7)]
+    for run_id in ids:
+        raw.ended(run_id)
+    page = raw.api("GET", "/belfry/v1/runs?n=4").json
+    rest = raw.api("GET", f"/belfry/v1/runs?n=4&before={page['data'][-1]['id']}").json
+    assert page["has_more"] is True and rest["has_more"] is False
+    assert [r["id"] for r in page["data"] + rest["data"]] == sorted(ids, reverse=True)
+    assert len(raw.runs(state="completed", process="p")) == 7 and raw.runs(state="failed") == []
+
+
+def test_waiting_for_an_end(daemon):
+    daemon.start(CONFIG.replace("command = true", "command = sleep 0.5"))
+    run_id = daemon.begin("p")
+    assert daemon.api("GET", f"/belfry/v1/runs/{run_id}?wait_ms=1").json["state"] in ("queued", "starting", "running")
+    assert daemon.api("GET", f"/belfry/v1/runs/{run_id}?wait_ms=20000").json["state"] == "completed"
