@@ -7,7 +7,7 @@
 #include "cli.h"
 
 #define GAP 2
-#define LEAST_COLUMN 8
+#define LEAST_COLUMN 4
 
 size_t cli_width(const char *text)
 {

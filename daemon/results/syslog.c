@@ -38,7 +38,7 @@ struct target {
     int64_t last_old_line;     /* up to here lines may have gone before the start */
     unsigned tries;
     char why[256];
-    size_t waiting;            /* at the last look */
+    size_t waiting;            /* lines, while the target is in trouble */
     struct journal_read read;
     uv_getaddrinfo_t resolve;
     uv_timer_t timer;
@@ -192,7 +192,8 @@ static void on_lines(struct journal_read *read, int status)
     else
         why = read->error;
     if (status != 0) {
-        t->waiting = read->count;
+        if (!read->more || t->waiting < read->count)
+            t->waiting = read->count;
         wait_a_while(t, &why);
         return;
     }
@@ -396,8 +397,13 @@ const char *const *syslog_targets(const struct syslog_room *room, size_t *count)
 
 void syslog_pump(struct syslog_room *room)
 {
-    for (size_t i = 0; i < room->count; i++)
-        pump(room->targets[i]);
+    for (size_t i = 0; i < room->count; i++) {
+        struct target *t = room->targets[i];
+
+        if (t->state == TARGET_WAITING)
+            t->waiting++;
+        pump(t);
+    }
 }
 
 void syslog_note(struct syslog_room *room, const struct run_record *run, const char *text)
