@@ -62,6 +62,7 @@ static void flush(struct reader *r)
     if (len > INI_VALUE_MAX)
         r->problem(r->data, r->have_line, "the value is longer than 64 KiB");
     e.value = buf_str(&r->value);
+    e.value += strspn(e.value, " \t\r\n");
     if (r->status == 0 && len <= INI_VALUE_MAX)
         r->status = r->entry(r->data, &e);
 }

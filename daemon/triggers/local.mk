@@ -16,7 +16,8 @@ noinst_HEADERS += daemon/triggers/clock_internal.h daemon/triggers/notes.h inclu
 # watches
 libbelfry_a_SOURCES += daemon/triggers/settle.c daemon/triggers/watch.c daemon/triggers/watch_after.c \
 	daemon/triggers/watch_dirs.c daemon/triggers/watch_files.c daemon/triggers/watch_hash.c \
-	daemon/triggers/watch_names.c daemon/triggers/watch_ring.c daemon/triggers/watch_scan.c
+	daemon/triggers/watch_names.c daemon/triggers/watch_recall.c daemon/triggers/watch_ring.c \
+	daemon/triggers/watch_scan.c
 noinst_HEADERS += daemon/triggers/watch_internal.h include/belfry/triggers/settle.h include/belfry/triggers/watch.h
 
 # webhooks

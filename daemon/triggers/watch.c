@@ -298,105 +298,6 @@ void watch_close(struct watch_room *room, void (*closed)(void *data), void *data
     uv_close((uv_handle_t *)&room->poll, handle_closed);
 }
 
-/* --- what the journal knows --------------------------------------------------------------------------------------- */
-
-struct memory {                    /* cursors: which watches were looked at, and at which folder */
-    struct memory *next;
-    int64_t root;
-    bool used;
-    char name[];
-};
-
-static int take_cursor(void *data, const char *name, int64_t value)
-{
-    struct memory **list = data;
-    size_t size = strlen(name) + 1;
-    struct memory *m = calloc(1, sizeof *m + size);
-
-    if (m == NULL)
-        return BF_ENOMEM;
-    m->next = *list;
-    m->root = value;
-    memcpy(m->name, name, size);
-    *list = m;
-    return 0;
-}
-
-static int set_word(struct watch_room *room, const char *name, bool paused)
-{
-    size_t size = strlen(name) + 1;
-    struct watch_word *word;
-
-    HASH_FIND_STR(room->words, name, word);
-    if (word == NULL) {
-        word = calloc(1, sizeof *word + size);
-        if (word == NULL)
-            return BF_ENOMEM;
-        memcpy(word->name, name, size);
-        HASH_ADD_KEYPTR(hh, room->words, word->name, size - 1, word);
-    }
-    word->paused = paused;
-    return 0;
-}
-
-static int take_word(void *data, const char *kind, const char *name, int64_t value)
-{
-    return strcmp(kind, "watch") == 0 ? set_word(data, name, value != 0) : 0;
-}
-
-/* The run's files come one after the other; they are gathered under their run, with the state that it has. */
-static int take_run(struct watch *w, const char *path, const char *run_id, enum run_state run_state)
-{
-    struct watch_run *run, *more;
-    char *copy = strdup(path);
-    int rc = 0;
-
-    if (copy == NULL)
-        return BF_ENOMEM;
-    HASH_FIND_STR(w->room->runs, run_id, run);
-    if (run == NULL) {
-        rc = watch_run_add(w, run_id, &copy, 1);
-        free(copy);
-        HASH_FIND_STR(w->room->runs, run_id, run);
-        if (run != NULL)
-            run->known = run_state;
-        return rc;
-    }
-    HASH_DEL(w->room->runs, run);
-    more = realloc(run, sizeof *run + (run->count + 1) * sizeof run->paths[0]);
-    run = more != NULL ? more : run;
-    if (more != NULL)
-        run->paths[run->count++] = copy;
-    else
-        free(copy);
-    HASH_ADD_STR(w->room->runs, id, run);
-    return more != NULL ? 0 : BF_ENOMEM;
-}
-
-static int take_file(void *data, const char *full, const char *identity, enum file_state state, const char *run_id,
-                     enum run_state run_state)
-{
-    struct watch *w = data;
-    size_t root = w->root[1] == '\0' ? 0 : strlen(w->root);
-    struct watch_file *file;
-    int rc;
-
-    if (strncmp(full, w->root, root) != 0 || full[root] != '/')   /* of another folder that it had once */
-        return 0;
-    file = watch_file_need(w, full + root + 1);
-    if (file == NULL)
-        return BF_ENOMEM;
-    rc = watch_file_record(file, (uint8_t)state, identity, 0);
-    if (rc != 0 || state != FILE_FIRED)
-        return rc;
-    if (run_id == NULL || run_state == RUN_STATES) {   /* its run is forgotten: nothing tells what to do */
-        file->state = FILE_DONE;
-        return 0;
-    }
-    rc = take_run(w, file->path, run_id, run_state);
-    return rc;
-}
-
 /* --- configurations ----------------------------------------------------------------------------------------------- */
 
 static struct watch *find_watch(const struct watch_room *room, const char *name)
@@ -461,12 +362,10 @@ static void forget_watch(struct watch_room *room, const char *name)
     note(room, &(struct record) { .kind = RECORD_CURSOR_DROP, .scope = "watch", .key = name });
 }
 
-static int first_configure(struct watch_room *room, struct config *config, struct memory **memory, struct error *err)
+static int first_configure(struct watch_room *room, struct config *config, struct watch_memory **memory, struct error *err)
 {
-    int rc = journal_each_cursor(room->journal, "watch", take_cursor, memory, err);
+    int rc = watch_recall(room, memory, err);
 
-    if (rc == 0)
-        rc = journal_each_pause(room->journal, take_word, room, err);
     for (size_t i = 0; rc == 0 && i < config->watch_count; i++) {
         const struct watch_config *c = config->watches[i];
         struct watch *w = watch_make(room, config, c);
@@ -474,24 +373,24 @@ static int first_configure(struct watch_room *room, struct config *config, struc
         if (w == NULL)
             return error_set(err, BF_ENOMEM, "cannot take watch %s: out of memory", c->name);
         apply_pause(w);
-        for (struct memory *m = *memory; m != NULL; m = m->next) {
+        for (struct watch_memory *m = *memory; m != NULL; m = m->next) {
             if (strcmp(m->name, c->name) != 0)
                 continue;
             m->used = true;
             w->first = m->root != root_hash(w->root);
         }
-        rc = journal_each_file(room->journal, c->name, take_file, w, err);
+        rc = watch_recall_files(w, err);
     }
     return rc;
 }
 
 static int configure_first(struct watch_room *room, struct config *config, struct error *err)
 {
-    struct memory *memory = NULL;
+    struct watch_memory *memory = NULL;
     int rc = first_configure(room, config, &memory, err);
 
     while (memory != NULL) {
-        struct memory *next = memory->next;
+        struct watch_memory *next = memory->next;
 
         if (rc == 0 && !memory->used)
             forget_watch(room, memory->name);
@@ -591,7 +490,7 @@ int watch_pause(struct watch_room *room, const char *name, bool paused)
 
     if (w == NULL)
         return BF_ENOENT;
-    if (set_word(room, name, paused) != 0)
+    if (watch_set_word(room, name, paused) != 0)
         return BF_ENOMEM;
     if (w->paused == paused)
         return 0;

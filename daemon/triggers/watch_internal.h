@@ -2,6 +2,7 @@
  * Inside the watches.
  *
  *   watch.c         the room, configurations, persons
+ *   watch_recall.c  what the journal knows of them at the start
  *   watch_dirs.c    inotify: which folders are watched, what became of them
  *   watch_scan.c    reading whole folders, on the thread pool
  *   watch_files.c   the files that are known, and the looks at those that may be new
@@ -126,6 +127,14 @@ struct watch_word {
     char name[];
 };
 
+/* A cursor of the journal: this watch was looked at, at that folder. */
+struct watch_memory {
+    struct watch_memory *next;
+    int64_t root;                  /* hash of the folder's path */
+    bool used;
+    char name[];
+};
+
 struct scan_result;
 
 struct watch_room {
@@ -158,11 +167,16 @@ void watch_unref(struct watch *w);
 bool watch_is_idle(const struct watch *w);                 /* nothing is to be done for it: gone, or the room closes */
 void watch_timed_at(struct timed *timed, int64_t mono_ms); /* INT64_MAX: never */
 void watch_write(struct watch_room *room);                 /* commits the notes */
-/* Notes a file's state; FILE_NEW forgets it. */
 /* Notes that a watch was looked at for the first time: from now on `existing` decides nothing. */
 void watch_note_first(struct watch *w);
+/* Notes a file's state; FILE_NEW forgets it. */
 void watch_note_file(struct watch *w, const char *path, const char *identity, const char *run_id, uint8_t state);
 bool watch_full_path(const struct watch *w, const char *path, char out[PATH_MAX]);
+
+/* watch_recall.c */
+int watch_recall(struct watch_room *room, struct watch_memory **memory, struct error *err);   /* cursors and pauses */
+int watch_recall_files(struct watch *w, struct error *err);
+int watch_set_word(struct watch_room *room, const char *name, bool paused);   /* a person's */
 
 /* watch_names.c */
 bool watch_name_counts(const struct watch_config *c, const char *name);

@@ -1,0 +1,226 @@
+/* Names that cannot climb, files that are whole or not there, secrets. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <fcntl.h>
+
+#include <cmocka.h>
+
+#include "belfry/base/file.h"
+#include "belfry/base/secret.h"
+#include "belfry/base/text.h"
+
+static char folder[64];
+
+static char *in(const char *name)
+{
+    return file_join(folder, name);
+}
+
+static int open_folder(void **state)
+{
+    (void)state;
+    (void)snprintf(folder, sizeof folder, "/tmp/belfry-file-XXXXXX");
+    return mkdtemp(folder) != NULL ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+    struct error err;
+
+    (void)state;
+    return file_remove_tree(folder, &err);
+}
+
+static void put(const char *name, const char *text, mode_t mode)
+{
+    char *path = in(name);
+    struct error err;
+
+    assert_int_equal(file_write_atomic(path, text, strlen(text), mode, &err), 0);
+    free(path);
+}
+
+static void names_are_safe(void **state)
+{
+    static const char *const hostile[] = { "../../etc/passwd", "/etc/passwd", "..", ".", "", "a/b", "\x1b[31m", "a\nb", "-rf", ".hidden",
+        "\xff\xfe", "\xc2\x9b", "con\\aux" };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof hostile / sizeof *hostile; i++) {
+        char safe[FILE_NAME_MAX + 1];
+
+        file_safe_name(hostile[i], strlen(hostile[i]), safe);
+        assert_true(safe[0] != '\0' && safe[0] != '.' && safe[0] != '-');
+        assert_null(strchr(safe, '/'));
+        assert_true(text_is_utf8(safe, strlen(safe)));
+        for (const char *c = safe; *c != '\0'; c++)
+            assert_true((unsigned char)*c >= ' ' && *c != 0x7f);
+    }
+}
+
+static void names_keep_their_extension(void **state)
+{
+    char longer[400], safe[FILE_NAME_MAX + 1], numbered[FILE_NAME_MAX + 1];
+
+    (void)state;
+    memset(longer, 'x', sizeof longer);
+    memcpy(longer + 395, ".csv", 5);
+    file_safe_name(longer, 399, safe);
+    assert_int_equal(strlen(safe), FILE_NAME_MAX);
+    assert_string_equal(safe + FILE_NAME_MAX - 4, ".csv");
+    file_numbered_name(safe, 12, numbered);
+    assert_true(strlen(numbered) <= FILE_NAME_MAX);
+    assert_string_equal(numbered + strlen(numbered) - 7, "-12.csv");
+    file_numbered_name("report.csv", 2, numbered);
+    assert_string_equal(numbered, "report-2.csv");
+    file_numbered_name("report", 2, numbered);
+    assert_string_equal(numbered, "report-2");
+}
+
+static void written_whole(void **state)
+{
+    char *path = in("deep/er/file");
+    struct buf b = { 0 };
+    struct error err;
+    struct stat st;
+
+    (void)state;
+    assert_int_not_equal(file_write_atomic(path, "x", 1, 0600, &err), 0);
+    assert_non_null(strstr(err.text, "deep/er"));
+    {
+        char *dirs = in("deep/er");
+
+        assert_int_equal(file_make_dirs(dirs, 0750, &err), 0);
+        assert_int_equal(file_make_dirs(dirs, 0750, &err), 0);
+        free(dirs);
+    }
+    assert_int_equal(file_write_atomic(path, "one", 3, 0600, &err), 0);
+    assert_int_equal(file_write_atomic(path, "two!", 4, 0640, &err), 0);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0640);
+    assert_int_equal(file_read(path, 100, &b, &err), 0);
+    assert_string_equal(buf_str(&b), "two!");
+    buf_reset(&b);
+    assert_int_equal(file_read(path, 3, &b, &err), BF_ETOOBIG);
+    assert_int_equal(file_read("/nonexistent/x", 3, &b, &err), BF_ENOENT);
+    assert_int_equal(file_read(folder, 3, &b, &err) == 0, 0);
+    buf_close(&b);
+    free(path);
+}
+
+static void copies_and_digests(void **state)
+{
+    char *from = in("from"), *to = in("to"), *link = in("link"), hex[65];
+    struct error err;
+    int64_t size;
+
+    (void)state;
+    put("from", "abc", 0600);
+    assert_int_equal(file_copy(from, to, 0600, &err), 0);
+    assert_int_not_equal(file_copy(from, to, 0600, &err), 0);   /* never over one that is there */
+    assert_int_equal(file_sha256(to, hex, &size, &err), 0);
+    assert_int_equal(size, 3);
+    assert_string_equal(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    assert_int_equal(symlink("from", link), 0);
+    (void)unlink(to);
+    assert_int_not_equal(file_copy(link, to, 0600, &err), 0);
+    free(from);
+    free(to);
+    free(link);
+}
+
+static void opened_below(void **state)
+{
+    char *dirs = in("a/b"), *link = in("a/out");
+    struct error err;
+    int dir, fd;
+
+    (void)state;
+    assert_int_equal(file_make_dirs(dirs, 0750, &err), 0);
+    put("a/b/f", "x", 0600);
+    assert_int_equal(symlink("/etc", link), 0);
+    dir = open(folder, O_RDONLY | O_DIRECTORY);
+    fd = file_open_below(dir, "a/b/f");
+    assert_true(fd >= 0);
+    (void)close(fd);
+    assert_int_equal(file_open_below(dir, "a/out/passwd"), -1);
+    assert_int_equal(file_open_below(dir, "a/../../etc/passwd"), -1);
+    assert_int_equal(file_open_below(dir, "/etc/passwd"), -1);
+    assert_int_equal(file_open_below(dir, "a//b/f"), -1);
+    assert_int_equal(file_open_below(dir, "a/nothing"), -1);
+    (void)close(dir);
+    free(dirs);
+    free(link);
+}
+
+static void trees_go_without_following(void **state)
+{
+    char *tree = in("tree/sub"), *link = in("tree/link"), *kept = in("kept"), *top = in("tree");
+    struct error err;
+    struct stat st;
+
+    (void)state;
+    put("kept", "x", 0600);
+    assert_int_equal(file_make_dirs(tree, 0750, &err), 0);
+    assert_int_equal(symlink(folder, link), 0);
+    assert_int_equal(file_remove_tree(top, &err), 0);
+    assert_int_not_equal(stat(top, &st), 0);
+    assert_int_equal(stat(kept, &st), 0);
+    assert_int_equal(file_remove_tree(top, &err), 0);
+    free(tree);
+    free(link);
+    free(kept);
+    free(top);
+}
+
+static void secrets(void **state)
+{
+    char *path = in("secret");
+    struct secret s = { 0 };
+    struct error err;
+    int readable = 0;
+
+    (void)state;
+    put("secret", "hunter2\nsecond line\n", 0600);
+    assert_int_equal(secret_from_file(&s, path, &readable, &err), 0);
+    assert_string_equal(s.bytes, "hunter2");
+    assert_int_equal(readable, 0);
+    assert_int_equal(chmod(path, 0644), 0);
+    assert_int_equal(secret_from_file(&s, path, &readable, &err), 0);
+    assert_int_equal(readable, 1);
+    assert_int_equal(chmod(path, 0620), 0);
+    assert_int_equal(secret_from_file(&s, path, &readable, &err), BF_EACCES);
+    assert_null(strstr(err.text, "hunter2"));
+    put("secret", "\n", 0600);
+    assert_int_not_equal(secret_from_file(&s, path, &readable, &err), 0);
+    secret_close(&s);
+    assert_int_equal(setenv("BELFRY_TEST", "value", 1), 0);
+    assert_int_equal(secret_from_env(&s, "BELFRY_TEST", &err), 0);
+    assert_string_equal(s.bytes, "value");
+    assert_int_not_equal(secret_from_env(&s, "BELFRY_TEST_NOT_SET", &err), 0);
+    assert_int_equal(setenv("CREDENTIALS_DIRECTORY", folder, 1), 0);
+    put("cred", "from systemd", 0600);
+    assert_int_equal(secret_from_credential(&s, "cred", &err), 0);
+    assert_string_equal(s.bytes, "from systemd");
+    assert_int_not_equal(secret_from_credential(&s, "../cred", &err), 0);
+    secret_close(&s);
+    free(path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names_are_safe), cmocka_unit_test(names_keep_their_extension), cmocka_unit_test(written_whole),
+        cmocka_unit_test(copies_and_digests), cmocka_unit_test(opened_below), cmocka_unit_test(trees_go_without_following),
+        cmocka_unit_test(secrets),
+    };
+
+    return cmocka_run_group_tests(tests, open_folder, remove_folder);
+}
