@@ -174,12 +174,13 @@ static void take_line(struct reader *r)
         to = r->end;
     r->at = to < r->end ? to + 1 : to;
     trim(&from, &to);
-    if (from == to) {
-        r->in_value = r->in_value && indented;
+    if (from == to && !r->in_value) {
+        /* an empty line */
     } else if (memchr(from, '\0', (size_t)(to - from)) != NULL || !text_is_utf8(from, (size_t)(to - from))) {
         r->problem(r->data, r->line, "the line has bytes that are not UTF-8 text");
         r->in_value = false;
-    } else if (indented && r->in_value) {
+    } else if (r->in_value && (indented || from == to)) {
+        /* Empty lines within a value are the value's; behind it they are trimmed. */
         r->piece = from;
         r->piece_end = to;
         r->first_piece = false;

@@ -225,8 +225,14 @@ static int take_file(struct watch_firing *f, struct watch_look *look)
     settle_identity(&file->seen, f->watch->config->identity == WATCH_BY_SHA256 ? file->sha256 : NULL, file->identity);
     file->path = strdup(look->file->path);
     file->full = watch_full_path(f->watch, look->file->path, full) ? strdup(full) : NULL;
+    if (file->path == NULL || file->full == NULL) {
+        free(file->path);
+        free(file->full);
+        return BF_ENOMEM;
+    }
+    look->busy = true;
     f->count++;
-    return file->path == NULL || file->full == NULL ? BF_ENOMEM : 0;
+    return 0;
 }
 
 static int refuse_name(struct watch_firing *f)
@@ -368,8 +374,9 @@ static void fired(struct firing *firing, int status)
 {
     struct watch_firing *f = firing->data;
     struct watch *w = f->watch;
+    struct watch_room *room = w->room;
 
-    if (status == BF_EINVAL && !w->room->closing) {
+    if (status == BF_EINVAL && !room->closing) {
         log_warning("watch %s: the firing for %s is skipped: %s", firing->trigger_name, f->files[0].full,
                     firing->error.text);
         if (ring_as_skipped(f))
@@ -386,11 +393,13 @@ static void fired(struct firing *firing, int status)
                 settle_file(w, &f->files[i], FILE_NEW);
         }
     }
-    w->refs++;
+    w->refs++;   /* the firing may be the last that holds the watch, and the room */
+    room->open++;
     firing_free(f);
     if (status != BF_ESHUTDOWN)
         watch_ring_all(w);
     watch_unref(w);
+    watch_let_go(room);
 }
 
 static struct watch_firing *gather(struct watch *w, size_t most, int *rc)
@@ -414,7 +423,8 @@ static struct watch_firing *gather(struct watch *w, size_t most, int *rc)
             break;
         }
         *rc = take_file(f, look);
-        look->busy = true;
+        if (*rc != 0)
+            put_back(w, look);
         if (!plain)
             break;
     }
@@ -442,10 +452,8 @@ void watch_ring_all(struct watch *w)
         }
         if (rc != 0)
             hold(w, &(struct firing) { 0 }, rc);
-        for (size_t i = 0; f != NULL && i < f->count; i++) {
-            if (f->files[i].path != NULL)
-                settle_file(w, &f->files[i], FILE_NEW);
-        }
+        for (size_t i = 0; f != NULL && i < f->count; i++)
+            settle_file(w, &f->files[i], FILE_NEW);
         if (f != NULL)
             firing_free(f);
     }
