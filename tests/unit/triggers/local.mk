@@ -14,3 +14,12 @@ tests_unit_triggers_clock_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir) -DTESTS
 tests_unit_triggers_clock_test_LDADD = $(UNIT_LIBS)
 noinst_HEADERS += tests/unit/triggers/fakes.h
 EXTRA_DIST += tests/vectors/missed.json
+
+check_PROGRAMS += tests/unit/triggers/settle_test tests/unit/triggers/signature_test
+TESTS += tests/unit/triggers/settle_test tests/unit/triggers/signature_test
+tests_unit_triggers_settle_test_SOURCES = tests/unit/triggers/settle_test.c
+tests_unit_triggers_settle_test_LDADD = $(UNIT_LIBS)
+tests_unit_triggers_signature_test_SOURCES = tests/unit/triggers/signature_test.c
+tests_unit_triggers_signature_test_CPPFLAGS = $(AM_CPPFLAGS) -DTESTS_DIR='"$(abs_top_srcdir)/tests"'
+tests_unit_triggers_signature_test_LDADD = $(UNIT_LIBS)
+EXTRA_DIST += tests/vectors/hmac.json
