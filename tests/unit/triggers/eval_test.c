@@ -137,7 +137,7 @@ static void test_failures(void **state)
     refuses("empty", v, "gave nothing");
     refuses(".a, .a", v, "gave several");
     refuses(".a.b", v, "Cannot index number");
-    refuses("error(\"no \\u001b[31m such thing\")", v, "no \\x1b[31m such thing");
+    refuses("error(\"no \\u001b[31m such thing\")", v, "no \\x1B[31m such thing");
     refuses("error({why: 1})", v, "{\"why\":1}");
     refuses("halt", v, "halt");
     refuses("\"x\" | halt_error", v, "halt");
