@@ -85,6 +85,13 @@ static void apply(struct journal *j, const struct record *r)
         put(j, r, r->run_id);
         return;
     }
+    if (r->kind == RECORD_FILE_DROP && r->key == NULL) {   /* all of the watch */
+        for (size_t i = j->count; i-- > 0;) {
+            if (j->rows[i].kind == RECORD_FILE && same(j->rows[i].scope, r->scope))
+                drop(j, &j->rows[i]);
+        }
+        return;
+    }
     row = find(j, victim, r->scope, r->key);
     if (row != NULL)
         drop(j, row);

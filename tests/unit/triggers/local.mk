@@ -23,3 +23,11 @@ tests_unit_triggers_signature_test_SOURCES = tests/unit/triggers/signature_test.
 tests_unit_triggers_signature_test_CPPFLAGS = $(AM_CPPFLAGS) -DTESTS_DIR='"$(abs_top_srcdir)/tests"'
 tests_unit_triggers_signature_test_LDADD = $(UNIT_LIBS)
 EXTRA_DIST += tests/vectors/hmac.json
+
+WATCH_TESTS = tests/unit/triggers/watch_see_test
+check_PROGRAMS += $(WATCH_TESTS)
+TESTS += $(WATCH_TESTS)
+noinst_HEADERS += tests/unit/triggers/watch_fixture.h
+tests_unit_triggers_watch_see_test_SOURCES = tests/unit/triggers/watch_see_test.c tests/unit/triggers/watch_fixture.c \
+	tests/unit/triggers/fakes.c
+tests_unit_triggers_watch_see_test_LDADD = $(UNIT_LIBS)
