@@ -100,6 +100,7 @@ static void time_is_up(uv_timer_t *timer)
 {
     struct watch_room *room = timer->data;
     int64_t now_ms = time_mono_ms();
+    struct watch *w;
 
     room->timer_at_ms = INT64_MIN;
     for (int i = 0; i < LOOKS_MAX; i++) {
@@ -111,6 +112,8 @@ static void time_is_up(uv_timer_t *timer)
         heap_remove(&room->heap, node);
         timed->run(timed);
     }
+    LIST_FOREACH(w, &room->watches, of_room)
+        watch_ring_all(w);
     watch_write(room);
     set_timer(room);
 }
@@ -247,7 +250,7 @@ static void free_runs(struct watch_room *room, const struct watch *of)
 
     HASH_ITER(hh, room->runs, run, next) {
         if (of == NULL || run->watch == of)
-            watch_run_free(room, run);
+            watch_run_free(run);
     }
 }
 

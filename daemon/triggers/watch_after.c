@@ -31,32 +31,54 @@ struct act {
 
 /* --- runs whose end is waited for --------------------------------------------------------------------------------- */
 
-int watch_run_add(struct watch *w, const char *run_id, char *const *paths, size_t count)
+static struct watch_run *run_need(struct watch *w, const char *run_id, enum run_state known)
 {
-    struct watch_run *run = calloc(1, sizeof *run + count * sizeof run->paths[0]);
+    struct watch_run *run;
+
+    HASH_FIND_STR(w->room->runs, run_id, run);
+    if (run != NULL)
+        return run;
+    run = calloc(1, sizeof *run);
+    if (run == NULL)
+        return NULL;
+    run->watch = w;
+    run->known = known;
+    memcpy(run->id, run_id, strnlen(run_id, ID_SIZE - 1));
+    HASH_ADD_STR(w->room->runs, id, run);
+    return run;
+}
+
+int watch_run_add(struct watch *w, const char *run_id, const char *path, const char *identity, enum run_state known)
+{
+    struct watch_run *run = run_need(w, run_id, known);
+    struct watch_run_file *file;
 
     if (run == NULL)
         return BF_ENOMEM;
-    run->watch = w;
-    memcpy(run->id, run_id, strnlen(run_id, ID_SIZE - 1));
-    for (; run->count < count; run->count++) {
-        run->paths[run->count] = strdup(paths[run->count]);
-        if (run->paths[run->count] == NULL) {
-            watch_run_free(NULL, run);
+    if (run->count == run->cap) {
+        size_t cap = run->cap == 0 ? 1 : run->cap * 2;
+
+        file = realloc(run->files, cap * sizeof *file);
+        if (file == NULL)
             return BF_ENOMEM;
-        }
+        run->files = file;
+        run->cap = cap;
     }
-    HASH_ADD_STR(w->room->runs, id, run);
-    return 0;
+    file = &run->files[run->count];
+    file->path = strdup(path);
+    file->identity = strdup(identity);
+    run->count++;
+    return file->path != NULL && file->identity != NULL ? 0 : BF_ENOMEM;
 }
 
-/* room: where it is in the table; NULL: it is not. */
-void watch_run_free(struct watch_room *room, struct watch_run *run)
+void watch_run_free(struct watch_run *run)
 {
-    if (room != NULL)
-        HASH_DEL(room->runs, run);
-    for (size_t i = 0; i < run->count; i++)
-        free(run->paths[i]);
+    HASH_DEL(run->watch->room->runs, run);
+    for (size_t i = 0; i < run->count; i++) {
+        free(run->files[i].path);
+        free(run->files[i].identity);
+    }
+    free(run->files);
     free(run);
 }
 
@@ -210,13 +232,16 @@ void watch_act_retry(struct timed *timed)
     uv_queue_work(timed->watch->room->loop, &act->work, act_out, acted_out);
 }
 
-static void act_on(struct watch *w, const char *path, const char *run_id, const struct after_config *after)
+/* A newer version may have fired since: that one is its own run's. */
+static void act_on(struct watch *w, const struct watch_run_file *of, const char *run_id, const struct after_config *after)
 {
-    struct watch_file *file = watch_file_find(w, path);
+    const char *path = of->path;
+    struct watch_file *file = path != NULL ? watch_file_find(w, path) : NULL;
     char full[PATH_MAX];
     struct act *act;
 
-    if (file == NULL || file->state != FILE_FIRED || !watch_full_path(w, path, full))
+    if (file == NULL || file->state != FILE_FIRED || of->identity == NULL || strcmp(file->identity, of->identity) != 0 ||
+        !watch_full_path(w, path, full))
         return;
     if (after == NULL || after->kind == AFTER_KEEP) {
         file_is_done(w, path, file->identity, run_id, false);
@@ -254,8 +279,8 @@ void watch_run_act(struct watch_run *run, enum run_state state)
     if (state == RUN_SKIPPED || state == RUN_STATES)
         after = NULL;
     for (size_t i = 0; i < run->count; i++)
-        act_on(w, run->paths[i], run->id, after);
-    watch_run_free(w->room, run);
+        act_on(w, &run->files[i], run->id, after);
+    watch_run_free(run);
     watch_write(w->room);
 }
 

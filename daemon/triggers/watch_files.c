@@ -12,6 +12,8 @@
 /* How long a file that a writer holds open is left alone between looks; its close is seen at once where inotify works. */
 #define HELD_MIN_MS 1000
 #define HELD_MAX_MS 30000
+/* Looks at files that came together are taken together. */
+#define TICK_MS 16
 /* A file whose creation was seen but never its close, where nobody can tell whether it is open still. */
 #define NEVER_CLOSED_MS 60000
 
@@ -214,7 +216,7 @@ static void look_at(struct watch *w, struct watch_look *look, bool closed)
     }
     if (settle_look(&look->settling, &s, mono_ms, w->config->settle_ms, closed, marked,
                     marked && watch_marker_there(w, look->file->path), &wait_ms) == SETTLE_WAIT) {
-        watch_look_again(look, wait_ms == INT64_MAX ? INT64_MAX : mono_ms + wait_ms);
+        watch_look_again(look, wait_ms == INT64_MAX ? INT64_MAX : (mono_ms + wait_ms) / TICK_MS * TICK_MS + TICK_MS);
         return;
     }
     if (!marked && !look->settling.closed && is_still_written(w, look, mono_ms))
@@ -234,8 +236,7 @@ void watch_look_run(struct timed *timed)
 
     if (watch_is_idle(w) || w->paused)
         return;
-    look_at(w, look, false);
-    watch_ring_all(w);
+    look_at(w, look, false);   /* what is ready rings when all looks that are due have been taken: in order, in batches */
 }
 
 void watch_hint(struct watch *w, const char *path, enum hint hint)

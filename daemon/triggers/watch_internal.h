@@ -77,14 +77,20 @@ struct wd_entry {
     LIST_HEAD(, watch_dir) dirs;
 };
 
+/* A version of a file that a run works on; both texts on the heap. */
+struct watch_run_file {
+    char *path;                    /* below the watch's folder */
+    char *identity;
+};
+
 /* An admitted run whose end will be acted upon. */
 struct watch_run {
     UT_hash_handle hh;
     struct watch *watch;
     char id[ID_SIZE];
     enum run_state known;          /* its state when the daemon started; RUN_QUEUED for those since */
-    size_t count;
-    char *paths[];                 /* below the watch's folder */
+    struct watch_run_file *files;
+    size_t count, cap;
 };
 
 struct watch {
@@ -226,9 +232,10 @@ void watch_unready(struct watch_look *look);
 void watch_ring_all(struct watch *w);
 
 /* watch_after.c */
-int watch_run_add(struct watch *w, const char *run_id, char *const *paths, size_t count);
+/* Makes the run, or adds a file to it; paths and identities are copied. */
+int watch_run_add(struct watch *w, const char *run_id, const char *path, const char *identity, enum run_state known);
 void watch_run_act(struct watch_run *run, enum run_state state);
-void watch_run_free(struct watch_room *room, struct watch_run *run);
+void watch_run_free(struct watch_run *run);
 void watch_act_retry(struct timed *timed);
 void watch_act_free(struct timed *timed);                  /* one that waits */
 

@@ -41,35 +41,6 @@ static int take_word(void *data, const char *kind, const char *name, int64_t val
     return strcmp(kind, "watch") == 0 ? watch_set_word(data, name, value != 0) : 0;
 }
 
-/* The run's files come one after the other; they are gathered under their run, with the state that it has. */
-static int take_run(struct watch *w, const char *path, const char *run_id, enum run_state run_state)
-{
-    struct watch_run *run, *more;
-    char *copy = strdup(path);
-    int rc = 0;
-
-    if (copy == NULL)
-        return BF_ENOMEM;
-    HASH_FIND_STR(w->room->runs, run_id, run);
-    if (run == NULL) {
-        rc = watch_run_add(w, run_id, &copy, 1);
-        free(copy);
-        HASH_FIND_STR(w->room->runs, run_id, run);
-        if (run != NULL)
-            run->known = run_state;
-        return rc;
-    }
-    HASH_DEL(w->room->runs, run);
-    more = realloc(run, sizeof *run + (run->count + 1) * sizeof run->paths[0]);
-    run = more != NULL ? more : run;
-    if (more != NULL)
-        run->paths[run->count++] = copy;
-    else
-        free(copy);
-    HASH_ADD_STR(w->room->runs, id, run);
-    return more != NULL ? 0 : BF_ENOMEM;
-}
-
 static int take_file(void *data, const char *full, const char *identity, enum file_state state, const char *run_id,
                      enum run_state run_state)
 {
@@ -90,7 +61,7 @@ static int take_file(void *data, const char *full, const char *identity, enum fi
         file->state = FILE_DONE;
         return 0;
     }
-    return take_run(w, file->path, run_id, run_state);
+    return watch_run_add(w, run_id, file->path, identity, run_state);
 }
 
 int watch_recall(struct watch_room *room, struct watch_memory **memory, struct error *err)

@@ -330,21 +330,20 @@ static void note_done(struct watch *w, const struct watch_firing *f)
 static void rung(struct watch *w, struct watch_firing *f, int status)
 {
     bool lasting = status == 0 && !f->firing.passed_over && !run_state_is_end(f->firing.state);
-    char **paths = lasting ? calloc(f->count, sizeof *paths) : NULL;
+    int rc = 0;
 
     w->tries = 0;
     if (status == 0 && !f->firing.passed_over)
         w->fired += f->count;
     for (size_t i = 0; i < f->count; i++) {
         settle_file(w, &f->files[i], lasting ? FILE_FIRED : FILE_DONE);
-        if (paths != NULL)
-            paths[i] = f->files[i].path;
+        if (lasting && watch_run_add(w, f->firing.run_id, f->files[i].path, f->files[i].identity, RUN_QUEUED) != 0)
+            rc = BF_ENOMEM;
     }
     if (!lasting)
         note_done(w, f);
-    else if (paths == NULL || watch_run_add(w, f->firing.run_id, paths, f->count) != 0)
-        log_error("watch %s: out of memory: the files of run %s are kept", w->config->name, f->firing.run_id);
-    free(paths);
+    if (rc != 0)
+        log_error("watch %s: out of memory: files of run %s are kept", w->config->name, f->firing.run_id);
 }
 
 static bool ring_as_skipped(struct watch_firing *f)

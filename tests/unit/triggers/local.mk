@@ -24,10 +24,13 @@ tests_unit_triggers_signature_test_CPPFLAGS = $(AM_CPPFLAGS) -DTESTS_DIR='"$(abs
 tests_unit_triggers_signature_test_LDADD = $(UNIT_LIBS)
 EXTRA_DIST += tests/vectors/hmac.json
 
-WATCH_TESTS = tests/unit/triggers/watch_see_test
+WATCH_TESTS = tests/unit/triggers/watch_see_test tests/unit/triggers/watch_life_test
 check_PROGRAMS += $(WATCH_TESTS)
 TESTS += $(WATCH_TESTS)
 noinst_HEADERS += tests/unit/triggers/watch_fixture.h
 tests_unit_triggers_watch_see_test_SOURCES = tests/unit/triggers/watch_see_test.c tests/unit/triggers/watch_fixture.c \
 	tests/unit/triggers/fakes.c
 tests_unit_triggers_watch_see_test_LDADD = $(UNIT_LIBS)
+tests_unit_triggers_watch_life_test_SOURCES = tests/unit/triggers/watch_life_test.c tests/unit/triggers/watch_fixture.c \
+	tests/unit/triggers/fakes.c
+tests_unit_triggers_watch_life_test_LDADD = $(UNIT_LIBS)

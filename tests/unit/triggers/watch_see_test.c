@@ -188,8 +188,8 @@ static void names_that_do_not_count(void **state)
 
 static void include_and_exclude(void **state)
 {
-    char csv[] = "*.csv", hidden[] = ".env*", secrets[] = "secret*";
-    char *included[] = { csv, hidden, NULL }, *excluded[] = { secrets, NULL };
+    static char csv[] = "*.csv", hidden[] = ".env*", secrets[] = "secret*";
+    static char *included[] = { csv, hidden, NULL }, *excluded[] = { secrets, NULL };   /* as long as the room */
     struct yard *y = *state;
 
     y->watch.include = words(included);
@@ -209,7 +209,7 @@ static void include_and_exclude(void **state)
 
 static void a_marker_of_each_file(void **state)
 {
-    char marker[] = "%f.done";
+    static char marker[] = "%f.done";
     struct yard *y = *state;
     int fd;
 
@@ -233,7 +233,7 @@ static void a_marker_of_each_file(void **state)
 
 static void a_marker_of_the_folder(void **state)
 {
-    char marker[] = "READY";
+    static char marker[] = "READY";
     struct yard *y = *state;
 
     y->watch.marker = marker;
@@ -335,7 +335,7 @@ static void a_folder_moved_away(void **state)
 
 static void a_folder_that_is_not_there_yet(void **state)
 {
-    char deep[PATH_MAX];
+    static char deep[PATH_MAX];
     struct yard *y = *state;
 
     assert_true(snprintf(deep, sizeof deep, "%s/later/deep/in", y->base) < (int)sizeof deep);
@@ -376,7 +376,7 @@ static void looking_through(void **state)
 
 static void folders_below(void **state)
 {
-    char done[PATH_MAX];
+    static char done[PATH_MAX];
     struct yard *y = *state;
 
     assert_true(snprintf(done, sizeof done, "%s/done", y->in) < (int)sizeof done);
