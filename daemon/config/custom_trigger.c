@@ -73,6 +73,7 @@ static void calendars(struct loader *l, struct section *s, const struct setting 
     bool skip = strcmp(at->row->name, "skip") == 0;
     struct words words = { 0 };
     const struct days **list;
+    char near[160];
     size_t n = 0;
 
     if (words_split(&words, at->value) != 0 || (list = calloc(words.count + 1, sizeof(struct days *))) == NULL)
@@ -81,7 +82,8 @@ static void calendars(struct loader *l, struct section *s, const struct setting 
         struct section *to = section_find(l, "calendar", words.items[i]);
 
         if (to == NULL)
-            complain(l, s, at, "there is no [calendar %s]", words.items[i]);
+            complain(l, s, at, "there is no [calendar %s]%s", words.items[i],
+                     hint_section(l, "calendar", words.items[i], near));
         else
             list[n++] = &((struct calendar_config *)to->target)->days;
     }

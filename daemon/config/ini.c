@@ -59,10 +59,11 @@ static void flush(struct reader *r)
         r->value.data[--len] = '\0';
     if (buf_failed(&r->value))
         r->status = BF_ENOMEM;
+    e.value = buf_str(&r->value);
+    len -= strspn(e.value, " \t\r\n");
+    e.value += strspn(e.value, " \t\r\n");
     if (len > INI_VALUE_MAX)
         r->problem(r->data, r->have_line, "the value is longer than 64 KiB");
-    e.value = buf_str(&r->value);
-    e.value += strspn(e.value, " \t\r\n");
     if (r->status == 0 && len <= INI_VALUE_MAX)
         r->status = r->entry(r->data, &e);
 }
@@ -122,15 +123,14 @@ static void trim(const char **from, const char **to)
 
 static void take_section(struct reader *r, const char *from, const char *to)
 {
-    if (to[-1] != ']' || to - from < 3) {
-        r->problem(r->data, r->line, "a section is written [kind] or [kind name]");
+    const char *wrong = to[-1] != ']' || to - from < 3 ? "a section is written [kind] or [kind name]" :
+        to - from - 2 > SECTION_MAX ? "the section's name is longer than 200 bytes" : NULL;
+
+    if (wrong != NULL) {
+        r->problem(r->data, r->line, wrong);
         /* What follows belongs to no section that is known: it must not fall to the one before. */
         from = "[?]";
         to = from + 3;
-    }
-    if (to - from - 2 > SECTION_MAX) {
-        r->problem(r->data, r->line, "the section's name is longer than 200 bytes");
-        return;
     }
     from++;
     to--;

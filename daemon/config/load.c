@@ -310,7 +310,7 @@ static int find_files(struct loader *l, const char *path, struct error *err)
 {
     char *main_file = realpath(path, NULL), *dir;
     struct dirent **names = NULL;
-    int count;
+    int count, status = 0;
 
     if (main_file == NULL)
         return error_errno(err, errno, "cannot read the configuration %s", path);
@@ -324,13 +324,15 @@ static int find_files(struct loader *l, const char *path, struct error *err)
         dir = more;
     }
     count = dir != NULL ? scandir(dir, &names, is_conf, by_bytes) : 0;
+    if (count < 0 && errno != ENOENT)
+        status = error_errno(err, errno, "cannot list %s", dir);
     for (int i = 0; i < count; i++) {
         add_file(l, file_join(dir, names[i]->d_name));
         free(names[i]);
     }
     free(names);
     free(dir);
-    return 0;
+    return status;
 }
 
 static int read_file(struct loader *l, unsigned index, struct error *err)
@@ -547,6 +549,9 @@ int config_socket(const char *path, char **socket, struct error *err)
     struct buf text = { 0 };
     int status = l.config != NULL ? find_files(&l, path, err) : BF_ENOMEM;
 
+    /* A conf.d that this user may not list says nothing about the socket, most likely. */
+    if (l.file_count > 0)
+        status = 0;
     for (unsigned i = 0; i < l.file_count && status == 0; i++) {
         char *before = search.found;
 

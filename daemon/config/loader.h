@@ -59,6 +59,8 @@ void complain(struct loader *l, const struct section *s, const struct setting *a
 void complain_at(struct loader *l, unsigned file, unsigned line, const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* ", did you mean \"x\"?" or "" */
 const char *hint(const char *word, const char *const words[], char out[160]);
+/* The same among the names of a kind's sections. */
+const char *hint_section(const struct loader *l, const char *kind, const char *name, char out[160]);
 
 struct section *section_find(const struct loader *l, const char *kind, const char *name);
 const struct setting *setting_of(const struct section *s, const char *key);

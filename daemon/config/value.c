@@ -175,28 +175,36 @@ static void set_number(struct loader *l, struct section *s, const struct setting
         *field = n;
 }
 
+const char *hint_section(const struct loader *l, const char *kind, const char *name, char out[160])
+{
+    const char **names;
+    size_t count = 0;
+
+    for (const struct section *x = l->first; x != NULL; x = x->next)
+        count++;
+    names = calloc(count + 1, sizeof *names);
+    if (names == NULL)
+        abort();
+    count = 0;
+    for (const struct section *x = l->first; x != NULL; x = x->next) {
+        if (strcmp(x->row->kind, kind) == 0)
+            names[count++] = x->name;
+    }
+    (void)hint(name, names, out);
+    free(names);
+    return out;
+}
+
 static void set_reference(struct loader *l, struct section *s, const struct setting *at, const void **field)
 {
     const char *kind = at->row->detail;
     struct section *to = section_find(l, kind, at->value);
-    const char **names;
-    size_t count = 0;
     char near[160];
 
-    if (to != NULL) {
+    if (to != NULL)
         *field = to->target;
-        return;
-    }
-    for (const struct section *x = l->first; x != NULL; x = x->next)
-        count++;
-    names = calloc(count + 1, sizeof *names);
-    count = 0;
-    for (const struct section *x = l->first; x != NULL && names != NULL; x = x->next) {
-        if (strcmp(x->row->kind, kind) == 0)
-            names[count++] = x->name;
-    }
-    complain(l, s, at, "there is no [%s %s]%s", kind, at->value, names != NULL ? hint(at->value, names, near) : "");
-    free(names);
+    else
+        complain(l, s, at, "there is no [%s %s]%s", kind, at->value, hint_section(l, kind, at->value, near));
 }
 
 static void set_program(struct loader *l, struct section *s, const struct setting *at, char **field)
