@@ -7,7 +7,7 @@ static int64_t doubled(int64_t base_ms, int64_t cap_ms, unsigned times)
 {
     int64_t wait = base_ms;
 
-    while (times-- > 0 && wait < cap_ms)
+    while (times-- > 0 && wait > 0 && wait < cap_ms)
         wait = wait > cap_ms / 2 ? cap_ms : wait * 2;
     return wait < cap_ms ? wait : cap_ms;
 }

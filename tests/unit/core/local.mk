@@ -2,3 +2,20 @@ check_PROGRAMS += tests/unit/core/decide_test
 TESTS += tests/unit/core/decide_test
 tests_unit_core_decide_test_SOURCES = tests/unit/core/decide_test.c
 tests_unit_core_decide_test_LDADD = $(UNIT_LIBS)
+
+# One subject a file
+CORE_TESTS = \
+	tests/unit/core/event_test \
+	tests/unit/core/overlap_test \
+	tests/unit/core/pace_test \
+	tests/unit/core/run_test
+check_PROGRAMS += $(CORE_TESTS)
+TESTS += $(CORE_TESTS)
+tests_unit_core_event_test_SOURCES = tests/unit/core/event_test.c
+tests_unit_core_event_test_LDADD = $(UNIT_LIBS)
+tests_unit_core_overlap_test_SOURCES = tests/unit/core/overlap_test.c
+tests_unit_core_overlap_test_LDADD = $(UNIT_LIBS)
+tests_unit_core_pace_test_SOURCES = tests/unit/core/pace_test.c
+tests_unit_core_pace_test_LDADD = $(UNIT_LIBS)
+tests_unit_core_run_test_SOURCES = tests/unit/core/run_test.c
+tests_unit_core_run_test_LDADD = $(UNIT_LIBS)
