@@ -17,11 +17,6 @@ static bool port_at(const char *text, long low)
     return text_int(text, low, 65535, &port) == 0;
 }
 
-static bool loopback(const char *host)
-{
-    return strncmp(host, "127.", 4) == 0 || strcmp(host, "[::1]") == 0 || strcmp(host, "localhost") == 0;
-}
-
 static void listen_on(struct loader *l, struct section *s, const struct setting *at)
 {
     struct words *listen = s->target != NULL ? &((struct http_config *)s->target)->listen : NULL;
@@ -43,7 +38,7 @@ static void listen_on(struct loader *l, struct section *s, const struct setting 
             continue;
         }
         host = strndup(address, (size_t)(colon - address));
-        if (host != NULL && !loopback(host))
+        if (host != NULL && !is_loopback(host))
             complain(l, s, at, "%s is not a loopback address: this version serves no TLS, so listen on 127.0.0.1 and put a"
                      " reverse proxy in front", host);
         free(host);

@@ -8,6 +8,8 @@
 #ifndef BELFRY_CONFIG_LOADER_H
 #define BELFRY_CONFIG_LOADER_H
 
+/* The default one falls through its cases without saying so. */
+#define HASH_FUNCTION HASH_FNV
 #include <uthash.h>
 
 #include "belfry/config/config.h"
@@ -76,6 +78,8 @@ void set_default(struct loader *l, struct section *s, const struct key_row *row)
 int words_split(struct words *words, const char *text);
 int words_add(struct words *words, const char *text, size_t len);
 void words_close(struct words *words);
+/* An address of the loopback, or localhost itself: 127.0.0.1.example.org is a name like any other. */
+bool is_loopback(const char *host);
 
 /* --- custom.c, custom_trigger.c --- */
 /* True when it knew the key. */

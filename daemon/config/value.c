@@ -1,4 +1,5 @@
 /* Values of the usual types. */
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,6 +93,16 @@ void words_close(struct words *words)
         free(words->items[i]);
     free(words->items);
     *words = (struct words) { 0 };
+}
+
+/* --- hosts -------------------------------------------------------------------------------------------------------- */
+
+bool is_loopback(const char *host)
+{
+    struct in_addr address;
+
+    return strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 ||
+           (inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127);
 }
 
 /* --- types -------------------------------------------------------------------------------------------------------- */

@@ -229,6 +229,33 @@ static void keys_of_the_other_kind_are_refused(void **state)
         { MAIN, 21, { "[process c] cwd: " } });
 }
 
+/* Keys travel in the clear on these: only the machine itself may be at the other end. */
+static void only_the_loopback_is_listened_on(void **state)
+{
+    static const char *const fine[] = { "127.0.0.1:8750", "127.9.8.7:0", "[::1]:1", "localhost:65535", "none",
+        "127.0.0.1:1 [::1]:1" };
+    static const char *const bad[] = { "0.0.0.0:80", "[::]:80", "192.0.2.1:80", "127.0.0.1.example.org:80", "127.example.org:80",
+        "localhost.example.org:80", "127.1:80", "128.0.0.1:80", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", ":80",
+        "::1:80", "127.0.0.1:80 none", "[::1]", "127.0.0.1:80 0.0.0.0:80" };
+    struct buf text = { 0 };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof fine / sizeof *fine; i++) {
+        buf_reset(&text);
+        buf_addf(&text, "[http]\nlisten = %s\n", fine[i]);
+        config_release(good(buf_str(&text)));
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        buf_reset(&text);
+        buf_addf(&text, "[http]\nlisten = %s\n", bad[i]);
+        write_text(MAIN, buf_str(&text));
+        if (load() != NULL)
+            fail_msg("%s is listened on", bad[i]);
+        assert_non_null(strstr(buf_str(&report), "belfry.conf:2: [http] listen: "));
+    }
+    buf_close(&text);
+}
+
 /* The report is shown on a terminal: nothing in it can command one. */
 static void the_report_is_harmless(void **state)
 {
@@ -312,6 +339,7 @@ int main(void)
         TEST(names_are_plain),
         TEST(sections_that_this_version_lacks_say_so),
         TEST(keys_of_the_other_kind_are_refused),
+        TEST(only_the_loopback_is_listened_on),
         TEST(the_report_is_harmless),
         TEST(bytes_that_are_no_text_are_told_with_their_line),
         TEST(programs_are_checked_by_who_can),
