@@ -149,7 +149,6 @@ static int serve(struct daemon *d, struct config *config)
         log_error("cannot start: %s", err.text);
         return EXIT_FAILURE;
     }
-    (void)malloc_trim(0);
     log_notice("belfryd %s is up: %zu schedules, %zu watches, %zu webhooks, %zu processes; socket %s", BELFRY_VERSION,
                config->schedule_count, config->watch_count, config->webhook_count, config->process_count, config->daemon.socket);
     systemd_notify("READY=1\nSTATUS=%zu schedules, %zu watches, %zu webhooks", config->schedule_count, config->watch_count,

@@ -78,7 +78,9 @@ static void calendars(struct loader *l, struct section *s, const struct setting 
 
     if (words_split(&words, at->value) != 0 || (list = calloc(words.count + 1, sizeof(struct days *))) == NULL)
         abort();
-    for (size_t i = 0; i < words.count; i++) {
+    if (words.count > UINT16_MAX)
+        complain(l, s, at, "more calendars than %d", UINT16_MAX);
+    for (size_t i = 0; i < words.count && i < UINT16_MAX; i++) {
         struct section *to = section_find(l, "calendar", words.items[i]);
 
         if (to == NULL)
@@ -88,7 +90,7 @@ static void calendars(struct loader *l, struct section *s, const struct setting 
             list[n++] = &((struct calendar_config *)to->target)->days;
     }
     *(skip ? &c->timing.skip : &c->timing.only) = list;
-    *(skip ? &c->timing.skip_count : &c->timing.only_count) = n;
+    *(skip ? &c->timing.skip_count : &c->timing.only_count) = (uint16_t)n;
     words_close(&words);
 }
 

@@ -1,4 +1,5 @@
 /* The house is built from the ground up, and taken down from the roof. */
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,7 @@
 #include "house.h"
 
 #define FIRST_CLEANING_MS (5 * 60 * UINT64_C(1000))
+#define TIDY_AFTER_MS 1000
 #define CLEANING_EVERY_MS (24 * 60 * 60 * UINT64_C(1000))
 
 /* --- building ----------------------------------------------------------------------------------------------------- */
@@ -21,6 +23,26 @@ static void on_watchdog(uv_timer_t *timer)
 {
     (void)timer;
     systemd_notify("WATCHDOG=1");
+}
+
+/* First the journal's thread, then the heap that it gave back to. */
+static void on_tidy(uv_timer_t *timer)
+{
+    struct house *h = timer->data;
+
+    if (h->rested) {
+        (void)malloc_trim(0);
+        return;
+    }
+    h->rested = true;
+    journal_rest(h->journal);
+    (void)uv_timer_start(&h->tidy, on_tidy, TIDY_AFTER_MS, 0);
+}
+
+void house_tidy_soon(struct house *h)
+{
+    h->rested = false;
+    (void)uv_timer_start(&h->tidy, on_tidy, TIDY_AFTER_MS, 0);
 }
 
 static void start_timers(struct house *h)
@@ -99,7 +121,8 @@ int house_build(struct house *h, uv_loop_t *loop, struct config *config, struct 
     (void)uv_timer_init(loop, &h->wake);
     (void)uv_timer_init(loop, &h->daily);
     (void)uv_timer_init(loop, &h->watchdog);
-    h->wake.data = h->daily.data = h->watchdog.data = h;
+    (void)uv_timer_init(loop, &h->tidy);
+    h->wake.data = h->daily.data = h->watchdog.data = h->tidy.data = h;
     if ((status = file_make_dirs(config->daemon.state_dir, 0711, err)) != 0 ||
         (status = file_make_dirs(config->daemon.results_dir, 0750, err)) != 0 ||
         (status = open_rooms(h, config, err)) != 0 || (status = house_configure(h, config, err)) != 0 ||
@@ -111,6 +134,7 @@ int house_build(struct house *h, uv_loop_t *loop, struct config *config, struct 
     watch_start(h->watches);
     syslog_pump(h->syslog);
     start_timers(h);
+    house_tidy_soon(h);
     return 0;
 }
 
@@ -143,6 +167,7 @@ static void rest_closed(void *data)
     uv_close((uv_handle_t *)&h->wake, timer_closed);
     uv_close((uv_handle_t *)&h->daily, timer_closed);
     uv_close((uv_handle_t *)&h->watchdog, timer_closed);
+    uv_close((uv_handle_t *)&h->tidy, timer_closed);
 }
 
 static void journal_closed(void *data)
@@ -184,6 +209,7 @@ void house_take_down(struct house *h)
     engine_hold(h->engine, true);
     (void)uv_timer_stop(&h->daily);
     (void)uv_timer_stop(&h->watchdog);
+    (void)uv_timer_stop(&h->tidy);
     h->closing = 5;
     clock_close(h->clock, storey_closed, h);
     watch_close(h->watches, storey_closed, h);

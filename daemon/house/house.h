@@ -49,6 +49,8 @@ struct house {
     uv_timer_t wake;             /* the engine's */
     uv_timer_t daily;            /* old runs and results */
     uv_timer_t watchdog;
+    uv_timer_t tidy;             /* once, a while after a configuration was taken in */
+    bool rested;
     struct home *homes;
     size_t home_count;
     struct backend_reports reports;
@@ -81,6 +83,10 @@ void world_collected(struct house *h, const char *run_id, int status, const stru
 
 /* --- ring.c --- */
 void house_ring(void *house, struct firing *firing);
+
+/* --- build.c --- */
+/* A configuration of ten thousand schedules leaves memory behind that nobody needs again: it is given back soon. */
+void house_tidy_soon(struct house *h);
 
 /* --- reload.c --- */
 /* Reads the configuration anew. All or nothing; *report gets what is wrong (or the warnings). 0 or BF_E…. */

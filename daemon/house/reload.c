@@ -117,6 +117,7 @@ int house_reload(void *house, struct buf *report)
         log_notice("the configuration was read again in %lld ms", (long long)(time_mono_ms() - now.mono_ms));
         clock_start(h->clock);
         watch_start(h->watches);
+        house_tidy_soon(h);
     } else {
         log_error("the configuration stays as it was: the new one is not good:\n%s", buf_str(report));
     }

@@ -209,6 +209,11 @@ void house_sweep_runs(struct house *h)
     }
     if (dir != NULL)
         (void)closedir(dir);
+    if (l->names.count == 0) {   /* the pool's threads cost memory: not for nothing */
+        free(l->dir);
+        free(l);
+        return;
+    }
     l->house = h;
     l->work.data = l;
     h->working++;

@@ -61,6 +61,7 @@ struct journal {
     struct prune *prunes, *pruned;
     bool ending;                   /* what cannot be written now is given up */
     bool quit;                     /* nothing is outstanding any more */
+    bool rest;                     /* memory that only speeds things up is to be given back */
     struct journal_health health;
 
     pthread_t reader;

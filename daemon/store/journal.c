@@ -358,6 +358,14 @@ void journal_close(struct journal *journal, void (*closed)(void *data), void *da
     (void)uv_async_send(&journal->async);
 }
 
+void journal_rest(struct journal *journal)
+{
+    pthread_mutex_lock(&journal->mutex);
+    journal->rest = true;
+    (void)pthread_cond_signal(&journal->wake);
+    pthread_mutex_unlock(&journal->mutex);
+}
+
 void journal_health(struct journal *journal, struct journal_health *health)
 {
     pthread_mutex_lock(&journal->mutex);

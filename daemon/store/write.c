@@ -180,7 +180,7 @@ static bool wait_for_work(struct journal *j, bool retry)
     (void)clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += RETRY_S;
     pthread_mutex_lock(&j->mutex);
-    while (!j->quit && !(retry && j->ending) && (retry || (j->waiting == NULL && j->prunes == NULL))) {
+    while (!j->quit && !(retry && j->ending) && !j->rest && (retry || (j->waiting == NULL && j->prunes == NULL))) {
         if (!retry)
             (void)pthread_cond_wait(&j->wake, &j->mutex);
         else if (pthread_cond_timedwait(&j->wake, &j->mutex, &until) == ETIMEDOUT)
@@ -194,7 +194,7 @@ static bool wait_for_work(struct journal *j, bool retry)
 void *writer_main(void *journal)
 {
     struct journal *j = journal;
-    bool retry = false, ending;
+    bool retry = false, ending, rest;
 
     while (wait_for_work(j, retry)) {
         struct queue done = { .tail = &done.first }, again = { .tail = &again.first };
@@ -208,6 +208,8 @@ void *writer_main(void *journal)
         prunes = j->prunes;
         j->prunes = NULL;
         ending = j->ending;
+        rest = j->rest;
+        j->rest = false;
         pthread_mutex_unlock(&j->mutex);
 
         if (list != NULL)
@@ -217,6 +219,8 @@ void *writer_main(void *journal)
         retry = again.first != NULL;
         hand_back(j, &done, &again);
         do_prunes(j, prunes);
+        if (rest)
+            (void)sqlite3_db_release_memory(j->db);
     }
     return NULL;
 }

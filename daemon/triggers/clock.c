@@ -352,19 +352,20 @@ static int place_cursor(struct clock_room *room, struct clock_schedule *s, const
                         const struct clock_memory *m, int64_t now_ms)
 {
     bool known = old != NULL || (m != NULL && m->has_cursor);
-    uint64_t timing_before = old != NULL ? old->timing : m != NULL && m->has_timing ? m->timing : s->timing;
+    uint64_t timing = timing_hash(s->config);
+    uint64_t timing_before = old != NULL ? timing_hash(old->config) : m != NULL && m->has_timing ? m->timing : timing;
     bool was_paused = old != NULL && old->paused && !s->paused;
     int64_t before_ms = old != NULL ? old->cursor_ms : known ? m->cursor_ms : 0;
     int rc = 0;
 
     s->cursor_ms = before_ms;
-    if (!known || timing_before != s->timing || was_paused) {
+    if (!known || timing_before != timing || was_paused) {
         s->cursor_ms = before_ms > now_ms ? before_ms : now_ms;
         s->seen_ms = 0;
         rc = clock_note_cursor(room, s->config->name, s->cursor_ms);
     }
-    if (rc == 0 && (!known || timing_before != s->timing || (old == NULL && !m->has_timing)))
-        rc = clock_note_timing(room, s->config->name, s->timing);
+    if (rc == 0 && (!known || timing_before != timing || (old == NULL && !m->has_timing)))
+        rc = clock_note_timing(room, s->config->name, timing);
     return rc;
 }
 
@@ -386,7 +387,6 @@ static int take_schedule(struct clock_room *room, struct clock_schedule *s, cons
         s->held = old->held;
     }
     s->paused = m != NULL && m->has_word ? m->paused : c->paused;
-    s->timing = timing_hash(c);
     if (s->paused)
         s->held = false;
     return place_cursor(room, s, old, m, now_ms);

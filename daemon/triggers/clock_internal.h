@@ -27,7 +27,6 @@ struct clock_schedule {
     int64_t cursor_ms;
     int64_t next_ms;                        /* the due time that the node stands for */
     int64_t seen_ms;                        /* see catchup.h */
-    uint64_t timing;                        /* a hash of when it is due: tells that this was changed */
     struct clock_firing *firing;            /* under way: one at a time */
     const char *last_word;
     bool paused;

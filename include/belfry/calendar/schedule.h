@@ -24,11 +24,11 @@ struct timing {
     int64_t start_ms;                    /* not before; 0: always */
     int64_t end_ms;                      /* not after; 0: for ever */
     const struct days *const *skip;      /* lent; a day in any of them is left out */
-    size_t skip_count;
     const struct days *const *only;      /* lent; when there are any, a day must be in one of them */
-    size_t only_count;
     enum dst_gap gap;                    /* DEFAULT: AFTER for fixed times; schedules that begin with '*' follow elapsed time */
     enum dst_repeat repeat;              /* DEFAULT: FIRST for fixed times; both for those that follow elapsed time */
+    uint16_t skip_count;                 /* small, here at the end: ten thousand of these lie in memory */
+    uint16_t only_count;
 };
 
 /* The first due instant after after_ms, or INT64_MAX when it is never due again (looked for through 40 years). */

@@ -21,7 +21,7 @@
 struct journal;
 
 /* Opens or makes state_dir/belfry.db (mode 0600), takes the lock that keeps a second daemon out (BF_EEXIST), brings the
- * schema up to date, runs a quick check. Blocking: at start only. */
+ * schema up to date. Blocking: at start only. */
 int journal_open(uv_loop_t *loop, const char *state_dir, struct journal **journal, struct error *err);
 
 /* Ends after all commits taken so far have had their callback (must commits that cannot be written get BF_ESHUTDOWN);
@@ -30,6 +30,9 @@ void journal_close(struct journal *journal, void (*closed)(void *data), void *da
 
 /* Takes a commit: durable before its callback, in the order in which they were given. Loop thread only. */
 void journal_commit(struct journal *journal, struct commit *commit);
+
+/* A burst is over: gives the memory of caches back, in the background. */
+void journal_rest(struct journal *journal);
 
 struct journal_health {
     bool writable;            /* the last try worked */
