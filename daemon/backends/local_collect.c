@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "belfry/base/file.h"
+#include "belfry/base/text.h"
 #include "belfry/base/time.h"
 #include "local_internal.h"
 
@@ -40,14 +41,16 @@ static void note(struct gathering *g, const char *format, ...) __attribute__((fo
 
 static void note(struct gathering *g, const char *format, ...)
 {
-    struct buf text = { 0 };
+    struct buf text = { 0 }, shown = { 0 };
     va_list ap;
 
     va_start(ap, format);
     buf_vaddf(&text, format, ap);
     va_end(ap);
-    (void)json_array_append_new(g->collected.notes, json_string(buf_str(&text)));
+    text_printable(buf_str(&text), text.len, &shown);   /* it names files of the run's */
+    (void)json_array_append_new(g->collected.notes, json_string(buf_str(&shown)));
     buf_close(&text);
+    buf_close(&shown);
 }
 
 /* Puts an open file at to. What is the daemon's own and has no other name is linked there; what another user owns, or

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,19 +10,10 @@
 #include "belfry/base/time.h"
 #include "local_internal.h"
 
-static void put(struct buf *order, const char *name, const char *value)
-{
-    if (value == NULL)
-        return;
-    buf_addf(order, "env=%s=%s", name, value);
-    buf_addc(order, '\0');
-}
-
-static void put_in_folder(struct buf *order, const char *name, const char *folder, const char *rest)
-{
-    buf_addf(order, "env=%s=%s/%s", name, folder, rest);
-    buf_addc(order, '\0');
-}
+struct naming {
+    struct buf *order;
+    const struct process_config *process;
+};
 
 /* Named by the process itself: it wins over what Belfry would say. */
 static bool named(const struct process_config *process, const char *name)
@@ -35,68 +27,86 @@ static bool named(const struct process_config *process, const char *name)
     return false;
 }
 
-static void person(struct buf *order, const struct process_config *process)
+static void put(const struct naming *n, const char *name, const char *value)
 {
-    const struct passwd *pw = process->user != NULL ? getpwnam(process->user) : getpwuid(geteuid());
-
-    if (!named(process, "PATH"))
-        put(order, "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-    if (!named(process, "LANG"))
-        put(order, "LANG", getenv("LANG"));
-    if (!named(process, "TZ"))
-        put(order, "TZ", getenv("TZ"));
-    if (pw == NULL)
+    if (value == NULL || named(n->process, name))
         return;
-    if (!named(process, "HOME"))
-        put(order, "HOME", pw->pw_dir);
-    if (!named(process, "USER"))
-        put(order, "USER", pw->pw_name);
-    if (!named(process, "LOGNAME"))
-        put(order, "LOGNAME", pw->pw_name);
-    if (!named(process, "SHELL"))
-        put(order, "SHELL", pw->pw_shell);
+    buf_addf(n->order, "env=%s=%s", name, value);
+    buf_addc(n->order, '\0');
 }
 
-static void control_room(struct buf *order, const struct local *b, const struct run_record *run,
-                         const struct process_config *process, const char *folder)
+static void put_in_folder(const struct naming *n, const char *name, const char *folder, const char *rest)
+{
+    struct buf path = { 0 };
+
+    buf_addf(&path, "%s/%s", folder, rest);
+    put(n, name, buf_str(&path));
+    buf_close(&path);
+}
+
+static void person(const struct naming *n)
+{
+    const struct passwd *pw = n->process->user != NULL ? getpwnam(n->process->user) : getpwuid(geteuid());
+
+    put(n, "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    put(n, "LANG", getenv("LANG"));
+    put(n, "TZ", getenv("TZ"));
+    if (pw == NULL)
+        return;
+    put(n, "HOME", pw->pw_dir);
+    put(n, "USER", pw->pw_name);
+    put(n, "LOGNAME", pw->pw_name);
+    put(n, "SHELL", pw->pw_shell);
+}
+
+static void control_room(const struct naming *n, const struct local *b, const struct run_record *run, const char *folder)
 {
     char step[ID_SIZE];
 
     id_from_name("step run", run->id, step);
-    put(order, "RC_WORKSPACE_ID", b->workspace->id);
-    put(order, "RC_PROCESS_ID", process->id);
-    put(order, "RC_PROCESS_RUN_ID", run->id);
-    put(order, "RC_STEP_RUN_ID", step);
-    put(order, "RC_ACTIVITY_RUN_ID", step);
-    put(order, "RC_WORKITEM_ADAPTER", "FileAdapter");
-    put(order, "RPA_WORKITEMS_ADAPTER", "RPA.Robocorp.WorkItems.FileAdapter");
-    put_in_folder(order, "RC_WORKITEM_INPUT_PATH", folder, "work-items-in/workitems.json");
-    put_in_folder(order, "RC_WORKITEM_OUTPUT_PATH", folder, "work-items-out/workitems.json");
-    put_in_folder(order, "RPA_INPUT_WORKITEM_PATH", folder, "work-items-in/workitems.json");
-    put_in_folder(order, "RPA_OUTPUT_WORKITEM_PATH", folder, "work-items-out/workitems.json");
-    put_in_folder(order, "ROBOT_ROOT", folder, "work");
-    put_in_folder(order, "ROBOT_ARTIFACTS", folder, "work/output");
+    put(n, "RC_WORKSPACE_ID", b->workspace->id);
+    put(n, "RC_PROCESS_ID", n->process->id);
+    put(n, "RC_PROCESS_RUN_ID", run->id);
+    put(n, "RC_STEP_RUN_ID", step);
+    put(n, "RC_ACTIVITY_RUN_ID", step);
+    put(n, "RC_WORKITEM_ADAPTER", "FileAdapter");
+    put(n, "RPA_WORKITEMS_ADAPTER", "RPA.Robocorp.WorkItems.FileAdapter");
+    put_in_folder(n, "RC_WORKITEM_INPUT_PATH", folder, "work-items-in/workitems.json");
+    put_in_folder(n, "RC_WORKITEM_OUTPUT_PATH", folder, "work-items-out/workitems.json");
+    put_in_folder(n, "RPA_INPUT_WORKITEM_PATH", folder, "work-items-in/workitems.json");
+    put_in_folder(n, "RPA_OUTPUT_WORKITEM_PATH", folder, "work-items-out/workitems.json");
+    put_in_folder(n, "ROBOT_ROOT", folder, "work");
+    put_in_folder(n, "ROBOT_ARTIFACTS", folder, "work/output");
+}
+
+static void belfry(const struct naming *n, const struct run_record *run, const char *folder, const char *file_path)
+{
+    struct buf trigger = { 0 };
+    char due[TIME_TEXT_SIZE], attempt[16];
+
+    buf_addf(&trigger, "%s/%s", trigger_kind_name(run->trigger_kind), run->trigger_name);
+    (void)snprintf(attempt, sizeof attempt, "%u", run->attempt);
+    put(n, "BELFRY_RUN_ID", run->id);
+    put(n, "BELFRY_PROCESS", n->process->name);
+    put(n, "BELFRY_TRIGGER", buf_str(&trigger));
+    put(n, "BELFRY_ATTEMPT", attempt);
+    if (run->due_ms != 0) {
+        time_format(run->due_ms, due);
+        put(n, "BELFRY_DUE", due);
+    }
+    put_in_folder(n, "BELFRY_INPUT", folder, "input.json");
+    put(n, "BELFRY_FILE", file_path);
+    buf_close(&trigger);
 }
 
 void local_environment(struct buf *order, const struct local *b, const struct run_record *run,
                        const struct process_config *process, const char *folder, const char *file_path)
 {
-    char due[TIME_TEXT_SIZE];
+    const struct naming n = { .order = order, .process = process };
 
-    person(order, process);
-    control_room(order, b, run, process, folder);
-    put(order, "BELFRY_RUN_ID", run->id);
-    put(order, "BELFRY_PROCESS", process->name);
-    buf_addf(order, "env=BELFRY_TRIGGER=%s/%s", trigger_kind_name(run->trigger_kind), run->trigger_name);
-    buf_addc(order, '\0');
-    buf_addf(order, "env=BELFRY_ATTEMPT=%u", run->attempt);
-    buf_addc(order, '\0');
-    if (run->due_ms != 0) {
-        time_format(run->due_ms, due);
-        put(order, "BELFRY_DUE", due);
-    }
-    put_in_folder(order, "BELFRY_INPUT", folder, "input.json");
-    put(order, "BELFRY_FILE", file_path);
+    person(&n);
+    control_room(&n, b, run, folder);
+    belfry(&n, run, folder, file_path);
     for (size_t i = 0; i < process->env.count; i++) {
         buf_addf(order, "env=%s", process->env.items[i]);
         buf_addc(order, '\0');

@@ -108,6 +108,17 @@ static int make_folder(struct beginning *g)
 
 /* --- the input ---------------------------------------------------------------------------------------------------- */
 
+/* A safe name that no other file of the run has: in a batch from several folders two may be called the same. */
+static void free_name(const char *name, const json_t *taken, char safe[FILE_NAME_MAX + 1])
+{
+    char first[FILE_NAME_MAX + 1];
+
+    file_safe_name(name, strlen(name), first);
+    memcpy(safe, first, sizeof first);
+    for (unsigned k = 2; strcmp(safe, "workitems.json") == 0 || json_object_get(taken, safe) != NULL; k++)
+        file_numbered_name(first, k, safe);
+}
+
 /* Copies a watched file in: what the run works on stays what it was when it rang. `entry` gets its name. */
 static int attach(struct beginning *g, const json_t *file, json_t *entry)
 {
@@ -119,7 +130,7 @@ static int attach(struct beginning *g, const json_t *file, json_t *entry)
 
     if (from == NULL || name == NULL)
         return 0;
-    file_safe_name(name, strlen(name), safe);
+    free_name(name, entry, safe);
     buf_addf(&to, "%s/work-items-in/%s", g->folder, safe);
     if (buf_failed(&to) || json_object_set_new(entry, safe, json_string(safe)) != 0) {
         buf_close(&to);
@@ -357,6 +368,19 @@ static void report_refusal(struct beginning *g, bool unknown)
     later_do(&g->backend->later, refuse, r);
 }
 
+/* This very attempt: a supervisor of it lives, or has left its claim. Its folder is not to be touched. */
+static bool began_before(const struct beginning *g)
+{
+    const struct local_run *live = local_run_find(g->backend, g->run->id);
+    struct buf claim = { 0 };
+    bool began;
+
+    buf_addf(&claim, "%s/claim.%u", g->folder, g->run->attempt);
+    began = (live != NULL && live->attempt == g->run->attempt) || access(buf_str(&claim), F_OK) == 0;
+    buf_close(&claim);
+    return began;
+}
+
 void local_start(struct backend *base, const struct run_record *run, const struct process_config *process,
                  const json_t *event, const json_t *input)
 {
@@ -364,6 +388,12 @@ void local_start(struct backend *base, const struct run_record *run, const struc
     struct beginning g = { .backend = b, .run = run, .process = process, .folder = local_folder(b, run->id), .folder_fd = -1 };
     int status;
 
+    if (g.folder != NULL && began_before(&g)) {
+        error_set(&g.error, BF_EEXIST, "attempt %u of the run was begun before", run->attempt);
+        report_refusal(&g, true);
+        free(g.folder);
+        return;
+    }
     if (process->user != NULL && geteuid() == 0)
         g.owner = getpwnam(process->user);
     status = g.folder == NULL ? error_set(&g.error, BF_ENOMEM, "out of memory") : make_folder(&g);

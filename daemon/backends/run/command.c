@@ -93,6 +93,7 @@ static void child(const struct order *o, int output, int report)
     if (chdir(o->cwd) != 0)
         fail(report, STEP_FOLDER, errno);
     (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);   /* no command without its supervisor */
     /* All else is close-on-exec already; this is for what a library might have left open. */
     (void)dup3(report, 3, O_CLOEXEC);
     (void)close_range(4, ~0u, 0);

@@ -56,13 +56,13 @@ int record_claim(int folder_fd, const struct order *order, int64_t now_ms)
 
 static const char *const endings[] = { "exited", "signaled", "timed_out", "canceled", "failed" };
 
-/* The texts that belfry-run puts into errors are its own: they need no escape but for the quote. */
+/* The texts that belfry-run puts into errors are its own, and may be cut within a character. */
 static void plain(const char *text, char *out, size_t size)
 {
     size_t n = 0;
 
     for (; *text != '\0' && n + 1 < size; text++)
-        out[n++] = *text == '"' || *text == '\\' || (unsigned char)*text < 0x20 ? '\'' : *text;
+        out[n++] = *text == '"' || *text == '\\' || (unsigned char)*text < 0x20 || (unsigned char)*text > 0x7e ? '\'' : *text;
     out[n] = '\0';
 }
 
