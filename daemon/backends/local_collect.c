@@ -252,29 +252,51 @@ static void keep_item(struct gathering *g, const char *kind, size_t index, const
     free(dir);
 }
 
-/* The file adapter's list in one of the two folders; NULL when there is none, or none that can be read. */
-static json_t *read_items(struct gathering *g, const char *list)
+/* The file adapter's list in one of the two folders, opened without a link on the way. A descriptor, or -1. */
+static int open_items(struct gathering *g, const char *list)
 {
-    struct buf text = { 0 };
-    json_t *items = NULL;
-    char *path = NULL;
+    int folder = open(g->folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), fd = -1, errnum;
+    char relative[64];
     struct stat st;
 
-    buf_addf(&text, "%s/%s/workitems.json", g->folder, list);
-    path = buf_take(&text);
-    if (path != NULL && lstat(path, &st) == 0 && S_ISREG(st.st_mode)) {
-        struct error why = { 0 };
+    (void)snprintf(relative, sizeof relative, "%s/workitems.json", list);
+    if (folder >= 0)
+        fd = file_open_below(folder, relative);
+    errnum = errno;
+    if (folder >= 0)
+        (void)close(folder);
+    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+        return fd;
+    if (fd >= 0)
+        (void)close(fd);
+    if (fd >= 0 || errnum != ENOENT)
+        note(g, "%s cannot be read: %s", relative, fd >= 0 ? "it is not a regular file" : strerror(errnum));
+    return -1;
+}
 
-        if (file_read(path, 64 << 20, &text, &why) == 0)
-            items = json_parse(text.data, text.len, &why);
-        if (!json_is_array(items)) {
-            note(g, "%s/workitems.json cannot be read: %s", list, why.code != 0 ? why.text : "it is no list");
-            json_decref(items);
-            items = NULL;
-        }
+/* NULL when there is none, or none that can be read. */
+static json_t *read_items(struct gathering *g, const char *list)
+{
+    int fd = open_items(g, list), status;
+    struct buf text = { 0 };
+    struct error why = { 0 };
+    json_t *items = NULL;
+    char path[64];
+
+    if (fd < 0)
+        return NULL;
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    status = file_read(path, 64 << 20, &text, NULL);
+    if (status == 0)
+        items = json_parse(text.data, text.len, &why);
+    if (!json_is_array(items)) {
+        note(g, "%s/workitems.json cannot be read: %s", list,
+             status != 0 ? error_name(status) : why.code != 0 ? why.text : "it is no list");
+        json_decref(items);
+        items = NULL;
     }
     buf_close(&text);
-    free(path);
+    (void)close(fd);
     return items;
 }
 

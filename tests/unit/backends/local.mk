@@ -1,6 +1,6 @@
 # unit tests of backends
 
-LOCAL_TESTS = tests/unit/backends/local_test
+LOCAL_TESTS = tests/unit/backends/local_test tests/unit/backends/local_collect_test
 check_PROGRAMS += $(LOCAL_TESTS)
 TESTS += $(LOCAL_TESTS)
 noinst_HEADERS += tests/unit/backends/local_fixture.h
@@ -8,3 +8,8 @@ tests_unit_backends_local_test_SOURCES = tests/unit/backends/local_test.c tests/
 tests_unit_backends_local_test_CPPFLAGS = $(AM_CPPFLAGS) -DPROGRAMS='"$(abs_top_builddir)"'
 tests_unit_backends_local_test_LDADD = $(UNIT_LIBS)
 EXTRA_tests_unit_backends_local_test_DEPENDENCIES = belfry-run
+tests_unit_backends_local_collect_test_SOURCES = tests/unit/backends/local_collect_test.c \
+	tests/unit/backends/local_fixture.c
+tests_unit_backends_local_collect_test_CPPFLAGS = $(AM_CPPFLAGS) -DPROGRAMS='"$(abs_top_builddir)"'
+tests_unit_backends_local_collect_test_LDADD = $(UNIT_LIBS)
+EXTRA_tests_unit_backends_local_collect_test_DEPENDENCIES = belfry-run
