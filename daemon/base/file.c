@@ -167,17 +167,28 @@ int file_write_atomic(const char *path, const void *bytes, size_t len, mode_t mo
     return errnum == 0 ? sync_parent(path, err) : error_errno(err, errnum, "cannot write %s", path);
 }
 
+/* A folder of a run may have been made unreadable by the run itself: it is ours to remove all the same. */
+static int open_to_remove(int parent, const char *name)
+{
+    const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    int fd = openat(parent, name, flags);
+
+    if (fd < 0 && errno == EACCES && fchmodat(parent, name, 0700, AT_SYMLINK_NOFOLLOW) == 0)
+        fd = openat(parent, name, flags);
+    if (fd >= 0)
+        (void)fchmod(fd, 0700);
+    return fd;
+}
+
 static int remove_below(int parent, const char *name)
 {
-    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = open_to_remove(parent, name);
     struct dirent *entry;
     int errnum = 0;
     DIR *dir;
 
     if (fd < 0)
         return errno == ENOTDIR || errno == ELOOP ? (unlinkat(parent, name, 0) == 0 ? 0 : errno) : errno;
-    /* A folder of a run may have been made unreadable by the run itself: it is ours to remove all the same. */
-    (void)fchmod(fd, 0700);
     dir = fdopendir(fd);
     if (dir == NULL) {
         errnum = errno;

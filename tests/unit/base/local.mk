@@ -9,6 +9,8 @@ tests_unit_base_time_test_LDADD = $(UNIT_LIBS)
 
 # One subject a file
 BASE_TESTS = \
+	tests/unit/base/units_edge_test \
+	tests/unit/base/file_edge_test \
 	tests/unit/base/buf_test \
 	tests/unit/base/file_name_test \
 	tests/unit/base/heap_test \
@@ -32,3 +34,7 @@ tests_unit_base_secret_test_SOURCES = tests/unit/base/secret_test.c
 tests_unit_base_secret_test_LDADD = $(UNIT_LIBS)
 tests_unit_base_text_code_test_SOURCES = tests/unit/base/text_code_test.c
 tests_unit_base_text_code_test_LDADD = $(UNIT_LIBS)
+tests_unit_base_file_edge_test_SOURCES = tests/unit/base/file_edge_test.c
+tests_unit_base_file_edge_test_LDADD = $(UNIT_LIBS)
+tests_unit_base_units_edge_test_SOURCES = tests/unit/base/units_edge_test.c
+tests_unit_base_units_edge_test_LDADD = $(UNIT_LIBS)

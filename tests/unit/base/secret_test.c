@@ -36,7 +36,8 @@ static const char *write_file(const char *name, const char *bytes, size_t len, m
     int fd;
 
     (void)snprintf(path, sizeof path, "%s/%s", folder, name);
-    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    (void)unlink(path);   /* it may be one that its owner may not write */
+    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     assert_true(fd >= 0);
     assert_int_equal(write(fd, bytes, len), (ssize_t)len);
     assert_int_equal(fchmod(fd, mode), 0);

@@ -42,8 +42,10 @@ const char *in_folder(const char *name)
 
 void write_file(const char *name, const char *bytes, size_t len, mode_t mode)
 {
-    int fd = open(in_folder(name), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int fd;
 
+    (void)unlink(in_folder(name));   /* it may be one that its owner may not write */
+    fd = open(in_folder(name), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     assert_true(fd >= 0);
     assert_int_equal(write(fd, bytes, len), (ssize_t)len);
     assert_int_equal(fchmod(fd, mode), 0);
