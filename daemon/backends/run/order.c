@@ -94,12 +94,11 @@ static bool take(struct order *o, const char *key, char *value)
 
 bool order_read(int fd, struct order *order, const char **why)
 {
-    static char *bytes;   /* the order's texts lie in it, as long as the process lives */
     size_t len = 0;
-    char *at, *end;
+    char *at = read_all(fd, &len), *end;
 
-    at = bytes = read_all(fd, &len);
     memset(order, 0, sizeof *order);
+    order->bytes = at;
     *why = "the order cannot be read";
     if (at == NULL)
         return false;

@@ -14,6 +14,7 @@
 #define ORDER_ITEMS_MAX 4096
 
 struct order {
+    char *bytes;             /* the texts below lie in them */
     char *folder;
     char *cwd;
     bool other_user;         /* then: */
