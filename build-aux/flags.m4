@@ -4,8 +4,11 @@ AC_DEFUN([BELFRY_TRY_CFLAG], [
   AC_MSG_CHECKING([whether $CC takes $2])
   belfry_saved_cflags=$CFLAGS
   CFLAGS="$CFLAGS -Werror $2"
-  AC_LINK_IFELSE([AC_LANG_PROGRAM([[#include <string.h>]], [[char b[8]; memset(b, 0, sizeof b); return b[0];]])],
-    [AC_MSG_RESULT([yes]); $1="$$1 $2"], [AC_MSG_RESULT([no])])
+  dnl Compiled and linked apart: what only the compiler would pass over in silence, it says when it links not.
+  AC_COMPILE_IFELSE([AC_LANG_PROGRAM([[#include <string.h>]], [[char b[8]; memset(b, 0, sizeof b); return b[0];]])],
+    [AC_LINK_IFELSE([AC_LANG_PROGRAM([], [])], [belfry_takes=yes], [belfry_takes=no])], [belfry_takes=no])
+  AC_MSG_RESULT([$belfry_takes])
+  AS_IF([test $belfry_takes = yes], [$1="$$1 $2"])
   CFLAGS=$belfry_saved_cflags
 ])
 

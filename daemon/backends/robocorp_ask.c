@@ -224,7 +224,7 @@ void ask_pump(struct robocorp *b)
     if (b->closing)
         return;
     while ((first = heap_first(&b->again)) != NULL && first->due_ms <= now_ms) {
-        ask = (struct ask *)((char *)first - offsetof(struct ask, again));
+        ask = HEAP_ENTRY(first, struct ask, again);
         heap_remove(&b->again, first);
         TAILQ_INSERT_TAIL(&b->queue, ask, link);
     }
@@ -306,7 +306,7 @@ void ask_cancel_all(struct robocorp *b)
 
     while ((first = heap_first(&b->again)) != NULL) {
         heap_remove(&b->again, first);
-        cancel_waiting((char *)first - offsetof(struct ask, again));
+        cancel_waiting(HEAP_ENTRY(first, struct ask, again));
     }
     while ((ask = TAILQ_FIRST(&b->queue)) != NULL) {
         TAILQ_REMOVE(&b->queue, ask, link);

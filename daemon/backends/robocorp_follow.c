@@ -276,7 +276,7 @@ void follow_timer(uv_timer_t *timer)
     struct heap_node *first;
 
     while ((first = heap_first(&b->polls)) != NULL && first->due_ms <= now_ms) {
-        struct follow *f = (struct follow *)((char *)first - offsetof(struct follow, due));
+        struct follow *f = HEAP_ENTRY(first, struct follow, due);
 
         heap_remove(&b->polls, first);
         if (!f->asking)

@@ -8,8 +8,6 @@
 #ifndef BELFRY_CONFIG_LOADER_H
 #define BELFRY_CONFIG_LOADER_H
 
-/* The default one falls through its cases without saying so. */
-#define HASH_FUNCTION HASH_FNV
 #include <uthash.h>
 
 #include "belfry/config/config.h"

@@ -11,8 +11,6 @@
 #include <assert.h>
 #include <stddef.h>
 #include <sys/queue.h>
-/* The default one falls through its cases without saying so. */
-#define HASH_FUNCTION HASH_FNV
 #include <uthash.h>
 
 #include "belfry/base/heap.h"

@@ -118,7 +118,7 @@ void engine_wake(struct engine *engine, struct instant now)
     engine->now = now;
     engine->wake_at_ms = INT64_MAX;
     while ((node = heap_first(&engine->wakes)) != NULL && node->due_ms <= now.mono_ms) {
-        struct open_run *run = (struct open_run *)(void *)((char *)node - offsetof(struct open_run, wake));
+        struct open_run *run = HEAP_ENTRY(node, struct open_run, wake);
 
         heap_remove(&engine->wakes, node);
         wake(engine, run, now);

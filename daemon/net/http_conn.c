@@ -12,7 +12,7 @@
 
 static struct conn *conn_of_timer(struct heap_node *node)
 {
-    return (struct conn *)(void *)((char *)node - offsetof(struct conn, timer));
+    return HEAP_ENTRY(node, struct conn, timer);
 }
 
 void conn_set_deadline(struct conn *c, int64_t due_ms)

@@ -277,7 +277,7 @@ static ssize_t write_client(struct conn *c, const char *bytes, size_t len)
     return -1;
 }
 
-/* False when the client takes no more for now, or is gone. */
+/* False when the client takes no more just now, or is gone. */
 static bool flush_out(struct conn *c)
 {
     struct pump *out = &c->out;

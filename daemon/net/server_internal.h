@@ -60,7 +60,7 @@ struct conn {
     int pair_fd;              /* -1 before the first head, and after libmicrohttpd has closed */
     uv_poll_t client_poll;
     uv_poll_t pair_poll;
-    int client_events;        /* what the polls are watching for now */
+    int client_events;        /* what the polls watch */
     int pair_events;
     unsigned refs;            /* uv handles not closed, and libmicrohttpd's connection */
     struct gate gate;

@@ -220,7 +220,7 @@ void run_timer(uv_timer_t *timer)
     struct heap_node *first;
 
     while ((first = heap_first(&room->deadlines)) != NULL && first->due_ms <= now_ms)
-        give_up_waiting((struct run_ask *)((char *)first - offsetof(struct run_ask, deadline)));
+        give_up_waiting(HEAP_ENTRY(first, struct run_ask, deadline));
     set_timer(room);
 }
 

@@ -5,8 +5,6 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-/* The default one falls through its cases without saying so. */
-#define HASH_FUNCTION HASH_FNV
 #include <uthash.h>
 
 #include "belfry/base/log.h"

@@ -18,8 +18,6 @@
 #include <sys/queue.h>
 #include <sys/stat.h>
 
-/* The default one falls through its cases without saying so. */
-#define HASH_FUNCTION HASH_FNV
 #include <uthash.h>
 
 #include "belfry/base/heap.h"

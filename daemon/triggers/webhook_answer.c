@@ -158,7 +158,7 @@ void hook_timer(uv_timer_t *timer)
     struct heap_node *first;
 
     while ((first = heap_first(&room->deadlines)) != NULL && first->due_ms <= now_ms)
-        give_up_waiting((struct hook_call *)((char *)first - offsetof(struct hook_call, deadline)));
+        give_up_waiting(HEAP_ENTRY(first, struct hook_call, deadline));
     set_timer(room);
 }
 

@@ -79,7 +79,7 @@ void sim_free(struct sim *s)
     }
     while ((node = heap_first(&s->events)) != NULL) {
         heap_remove(&s->events, node);
-        free((char *)node - offsetof(struct sim_event, node));
+        free(HEAP_ENTRY(node, struct sim_event, node));
     }
     heap_close(&s->events);
 }

@@ -28,7 +28,7 @@ static void tell(const struct sim *s, const struct sim_event *ev)
 static void step(struct sim *s)
 {
     struct heap_node *node = heap_first(&s->events);
-    struct sim_event *ev = (struct sim_event *)(void *)((char *)node - offsetof(struct sim_event, node));
+    struct sim_event *ev = HEAP_ENTRY(node, struct sim_event, node);
 
     heap_remove(&s->events, node);
     if (node->due_ms > s->mono_ms) {

@@ -15,6 +15,9 @@ struct heap_node {
     size_t index;   /* HEAP_NOT_IN while in no heap: set it so at birth with heap_node_init */
 };
 
+/* The thing that a node is embedded in. */
+#define HEAP_ENTRY(node, type, member) ((type *)(void *)((char *)(node) - offsetof(type, member)))
+
 struct heap {
     struct heap_node **nodes;
     size_t count;
