@@ -215,16 +215,30 @@ static void read_lines(struct target *t)
     journal_read(t->room->journal, &t->read);
 }
 
+/* The addresses of a name take turns: the first may be one that nobody listens at. */
+static void take_address(struct wire *w, const struct addrinfo *list)
+{
+    const struct addrinfo *one = list;
+    unsigned count = 0;
+
+    for (const struct addrinfo *a = list; a != NULL; a = a->ai_next)
+        count++;
+    for (unsigned i = 0; count > 0 && i < w->turn % count; i++)
+        one = one->ai_next;
+    if (one == NULL || one->ai_addrlen > sizeof w->address)
+        return;
+    memcpy(&w->address, one->ai_addr, one->ai_addrlen);
+    w->address_len = one->ai_addrlen;
+}
+
 static void on_address(uv_getaddrinfo_t *request, int status, struct addrinfo *list)
 {
     struct target *t = request->data;
     struct error why;
 
     t->busy--;
-    if (status == 0 && list != NULL && list->ai_addrlen <= sizeof t->wire.address) {
-        memcpy(&t->wire.address, list->ai_addr, list->ai_addrlen);
-        t->wire.address_len = list->ai_addrlen;
-    }
+    if (status == 0)
+        take_address(&t->wire, list);
     uv_freeaddrinfo(list);
     if (t->closing) {
         close_target(t);

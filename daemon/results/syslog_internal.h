@@ -19,6 +19,7 @@ struct wire {
     bool stream;                      /* TCP, or a local stream socket */
     struct sockaddr_storage address;  /* of host, once it is resolved */
     socklen_t address_len;
+    unsigned turn;                    /* which of its addresses, counted on at each failure */
 };
 
 int wire_init(struct wire *w, const char *target, struct error *err);

@@ -127,6 +127,19 @@ static int send_stream(struct wire *w, const char *bytes, size_t len)
     return errnum;
 }
 
+/* That nobody listens at a port of this machine is known as soon as a datagram was sent there. */
+static int send_datagram(struct wire *w, const char *bytes, size_t len)
+{
+    socklen_t size = sizeof(int);
+    int errnum = 0;
+
+    if (send(w->fd, bytes, len, MSG_NOSIGNAL) < 0)
+        return errno;
+    if (w->kind == TARGET_UDP && getsockopt(w->fd, SOL_SOCKET, SO_ERROR, &errnum, &size) != 0)
+        errnum = errno;
+    return errnum;
+}
+
 int wire_send(struct wire *w, const char *bytes, size_t len, struct error *err)
 {
     int errnum = 0;
@@ -138,13 +151,15 @@ int wire_send(struct wire *w, const char *bytes, size_t len, struct error *err)
         errnum = stream_state(w);
     if (errnum == 0 && w->stream)
         errnum = send_stream(w, bytes, len);
-    else if (errnum == 0 && send(w->fd, bytes, len, MSG_NOSIGNAL) < 0)
-        errnum = errno;
+    else if (errnum == 0)
+        errnum = send_datagram(w, bytes, len);
     if (errnum == 0)
         return 0;
     if (errnum == EAGAIN || errnum == EINPROGRESS || errnum == EALREADY)
         return error_set(err, BF_EAGAIN, "not ready yet");
     wire_drop(w);
+    w->address_len = 0;   /* its name may lead elsewhere by now */
+    w->turn++;
     if (w->path != NULL)
         return error_errno(err, errnum, "cannot send to %s", w->path);
     return error_errno(err, errnum, "cannot send to %s:%s", w->host, w->port);
