@@ -10,7 +10,11 @@
 #include "belfry/results/syslog.h"
 
 #define LINE_MAX_BYTES 8192
-#define WORD_MAX 2048
+/* So long may values be that a line never is: each of their bytes may want an escape. */
+#define SHORT_MAX 200
+#define ERROR_MAX 1024
+#define PATH_MAX_SHOWN 1500
+#define WORD_MAX 1536
 
 struct word {
     const char *name;
@@ -43,7 +47,7 @@ static int severity(const struct run_record *run, const char *text)
 }
 
 /* Cut at a character's border, control characters made harmless. */
-static void put(struct word *w, const char *name, const char *journal, const char *value)
+static void put(struct word *w, const char *name, const char *journal, size_t max, const char *value)
 {
     struct buf shown = { 0 };
     size_t len;
@@ -51,7 +55,7 @@ static void put(struct word *w, const char *name, const char *journal, const cha
     w->name = name;
     w->journal = journal;
     text_printable(value, strlen(value), &shown);
-    len = shown.len < WORD_MAX ? shown.len : WORD_MAX - 1;
+    len = shown.len < max ? shown.len : max;
     while (len < shown.len && len > 0 && ((unsigned char)shown.data[len] & 0xC0) == 0x80)
         len--;
     memcpy(w->value, buf_str(&shown), len);
@@ -66,28 +70,28 @@ static size_t collect_words(struct word words[WORDS_MAX], const struct run_recor
     size_t n = 0;
 
     (void)snprintf(trigger, sizeof trigger, "%s/%s", trigger_kind_name(run->trigger_kind), run->trigger_name);
-    put(&words[n++], "run", "BELFRY_RUN", run->id);
-    put(&words[n++], "process", "BELFRY_PROCESS", run->process);
-    put(&words[n++], "trigger", "BELFRY_TRIGGER", trigger);
-    put(&words[n++], "state", "BELFRY_STATE", text != NULL ? "start_failed" : run_state_is_end(run->state) ?
+    put(&words[n++], "run", "BELFRY_RUN", SHORT_MAX, run->id);
+    put(&words[n++], "process", "BELFRY_PROCESS", SHORT_MAX, run->process);
+    put(&words[n++], "trigger", "BELFRY_TRIGGER", SHORT_MAX, trigger);
+    put(&words[n++], "state", "BELFRY_STATE", SHORT_MAX, text != NULL ? "start_failed" : run_state_is_end(run->state) ?
         run_state_name(run->state) : "started");
     if (run->remote_id != NULL)
-        put(&words[n++], "remote", "BELFRY_REMOTE", run->remote_id);
+        put(&words[n++], "remote", "BELFRY_REMOTE", SHORT_MAX, run->remote_id);
     if (run_state_is_end(run->state) && run->started_ms != 0 && run->ended_ms >= run->started_ms) {
         (void)snprintf(number, sizeof number, "%lld", (long long)(run->ended_ms - run->started_ms));
-        put(&words[n++], "duration_ms", "BELFRY_DURATION_MS", number);
+        put(&words[n++], "duration_ms", "BELFRY_DURATION_MS", SHORT_MAX, number);
     }
     if (run_state_is_end(run->state) && run->has_exit_code) {
         (void)snprintf(number, sizeof number, "%d", run->exit_code);
-        put(&words[n++], "exit_code", "BELFRY_EXIT_CODE", number);
+        put(&words[n++], "exit_code", "BELFRY_EXIT_CODE", SHORT_MAX, number);
     }
     if (text != NULL || run->error_code != NULL)
-        put(&words[n++], "error", "BELFRY_ERROR", text != NULL ? text : run->error_message != NULL ? run->error_message :
-            run->error_code);
+        put(&words[n++], "error", "BELFRY_ERROR", ERROR_MAX, text != NULL ? text :
+            run->error_message != NULL ? run->error_message : run->error_code);
     if (results != NULL && run_state_is_end(run->state))
-        put(&words[n++], "results", "BELFRY_RESULTS", results);
+        put(&words[n++], "results", "BELFRY_RESULTS", PATH_MAX_SHOWN, results);
     if (again)
-        put(&words[n++], "again", "BELFRY_AGAIN", "maybe");
+        put(&words[n++], "again", "BELFRY_AGAIN", SHORT_MAX, "maybe");
     return n;
 }
 
