@@ -53,9 +53,6 @@ static void build(struct query *q, const struct journal_read *a)
     case READ_LINES:
         add(q, " AND l.target=:target AND l.line>:after ORDER BY l.line LIMIT :limit");
         return;
-    case READ_EXPIRED:
-        add(q, " AND r.state>=4 AND r.ended<:until ORDER BY r.id LIMIT :limit");
-        return;
     case READ_RUNS:
         break;
     }

@@ -70,7 +70,6 @@ enum journal_read_kind {
     READ_RUN,            /* id → rows[0] with event and input */
     READ_RUNS,           /* filter → rows, newest first, without event and input unless `whole` */
     READ_LINES,          /* target, after_line, limit → rows of runs whose line has not gone yet, oldest first */
-    READ_EXPIRED,        /* ended before `until_ms`, oldest first, limit → rows */
 };
 
 struct journal_row {

@@ -1,8 +1,3 @@
-check_PROGRAMS += tests/unit/core/decide_test
-TESTS += tests/unit/core/decide_test
-tests_unit_core_decide_test_SOURCES = tests/unit/core/decide_test.c
-tests_unit_core_decide_test_LDADD = $(UNIT_LIBS)
-
 # One subject a file
 CORE_TESTS = \
 	tests/unit/core/event_test \

@@ -323,19 +323,13 @@ static size_t prune(int64_t until_ms, size_t limit)
 /* Of the twenty, 4 … 9 and 14 … 19 have ended, at 5000 and their number. */
 static void expired_runs_are_forgotten_oldest_first(void **state)
 {
-    struct journal_read read = { .kind = READ_EXPIRED, .until_ms = 5015, .limit = 3 }, one;
+    struct journal_read one;
 
     (void)state;
     add_twenty();
-    assert_int_equal(read_now(&read), 0);
-    assert_int_equal(read.count, 3);
-    assert_true(read.more);
-    assert_int_equal(strncmp(read.rows[0].run.id, "00000004", 8), 0);
-    assert_int_equal(strncmp(read.rows[2].run.id, "00000006", 8), 0);
     assert_int_equal(prune(5015, 3), 3);
     assert_int_equal(read_run("00000006-0000-7000-8000-000000000000", &one), BF_ENOENT);
-    assert_int_equal(read_now(&read), 0);
-    assert_int_equal(strncmp(read.rows[0].run.id, "00000007", 8), 0);
+    assert_int_equal(read_run("00000007-0000-7000-8000-000000000000", &one), 0);
     assert_int_equal(prune(5015, 100), 4);
     assert_int_equal(prune(5015, 100), 0);
     check_runs(&(struct journal_read) { .state = -1, .limit = 100 }, "19 18 17 16 15 13 12 11 10 3 2 1 0");

@@ -1,8 +1,3 @@
-check_PROGRAMS += tests/unit/store/journal_test
-TESTS += tests/unit/store/journal_test
-tests_unit_store_journal_test_SOURCES = tests/unit/store/journal_test.c
-tests_unit_store_journal_test_LDADD = $(UNIT_LIBS)
-
 # One subject a file
 STORE_TESTS = \
 	tests/unit/store/journal_commit_test \
