@@ -1,5 +1,7 @@
 /* Records: one statement a kind, prepared once. */
+#include <openssl/evp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "internal.h"
@@ -15,9 +17,9 @@ static const char *const sql[ST_COUNT] = {
                    "attempt=?9,failures=?10,accepted=?11,due=?12,not_before=?13,started=?14,ended=?15,exit_code=?16,"
                    "unconfirmed=?17,stop_as=?18,backend_state=?19,error_code=?20,error_message=?21,memo=?22,remote_id=?23,"
                    "remote_url=?24,reason=?25,result=?26 WHERE id=?1",
-    [ST_CLAIM_GET] = "SELECT run_id FROM claims WHERE scope=?1 AND key=?2 AND until>?3",
-    [ST_CLAIM_PUT] = "INSERT INTO claims VALUES (?1,?2,?3,?4)"
-                     " ON CONFLICT (scope, key) DO UPDATE SET run_id=excluded.run_id, until=excluded.until",
+    [ST_CLAIM_GET] = "SELECT run_id FROM claims WHERE name=?1 AND until>?2",
+    [ST_CLAIM_PUT] = "INSERT INTO claims VALUES (?1,?2,?3)"
+                     " ON CONFLICT (name) DO UPDATE SET run_id=excluded.run_id, until=excluded.until",
     [ST_CURSOR_PUT] = "INSERT INTO cursors VALUES (?1,?2,?3) ON CONFLICT (kind, name) DO UPDATE SET value=excluded.value",
     [ST_CURSOR_DROP] = "DELETE FROM cursors WHERE kind=?1 AND name=?2",
     [ST_FILE_PUT] = "INSERT INTO files VALUES (?1,?2,?3,?4,?5) ON CONFLICT (watch, path) DO UPDATE SET"
@@ -121,14 +123,27 @@ static int put_pair(struct journal *j, enum statement which, const char *a, cons
     return records_run(j, which);
 }
 
+/* 128 bits of SHA-256 over scope and key: two claims never meet by chance. */
+static void bind_claim(sqlite3_stmt *st, const struct record *r)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+
+    if (ctx == NULL || EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) != 1 ||
+        EVP_DigestUpdate(ctx, r->scope, strlen(r->scope) + 1) != 1 || EVP_DigestUpdate(ctx, r->key, strlen(r->key)) != 1 ||
+        EVP_DigestFinal_ex(ctx, digest, NULL) != 1)
+        abort();
+    EVP_MD_CTX_free(ctx);
+    (void)sqlite3_bind_blob(st, 1, digest, 16, SQLITE_TRANSIENT);
+}
+
 static int put_claim(struct journal *j, const struct record *r)
 {
     sqlite3_stmt *st = j->statements[ST_CLAIM_PUT];
 
-    text(st, 3, r->run_id);
-    (void)sqlite3_bind_int64(st, 4, r->value);
-    text(st, 1, r->scope);
-    text(st, 2, r->key);
+    bind_claim(st, r);
+    text(st, 2, r->run_id);
+    (void)sqlite3_bind_int64(st, 3, r->value);
     return records_run(j, ST_CLAIM_PUT);
 }
 
@@ -207,9 +222,8 @@ bool records_claimed(struct journal *j, struct commit *commit, int *sqlite_code)
 
         if (r->kind != RECORD_CLAIM)
             continue;
-        text(st, 1, r->scope);
-        text(st, 2, r->key);
-        (void)sqlite3_bind_int64(st, 3, r->now_ms);
+        bind_claim(st, r);
+        (void)sqlite3_bind_int64(st, 2, r->now_ms);
         *sqlite_code = sqlite3_step(st);
         if (*sqlite_code == SQLITE_ROW) {
             const char *id = (const char *)sqlite3_column_text(st, 0);

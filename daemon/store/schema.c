@@ -3,7 +3,8 @@
 
 static const char *const steps[] = {
     /* Runs sort by time because their ids do (UUIDv7). Texts that never change lie apart, so that a change of state
-     * rewrites a short row. */
+     * rewrites a short row; they are long, and so in a table with rowids, where a row fills its page before it spills over.
+     * Claims come in no order, each to a page of its own: they are kept short, by a digest of their scope and key. */
     "CREATE TABLE runs (id TEXT PRIMARY KEY, process TEXT NOT NULL, workspace TEXT NOT NULL, trigger_kind INTEGER NOT NULL,"
     " trigger_name TEXT NOT NULL, overlap INTEGER NOT NULL, state INTEGER NOT NULL, outcome INTEGER NOT NULL,"
     " attempt INTEGER NOT NULL, failures INTEGER NOT NULL, accepted INTEGER NOT NULL, due INTEGER NOT NULL,"
@@ -13,9 +14,8 @@ static const char *const steps[] = {
     "CREATE INDEX runs_open ON runs (id) WHERE state < 4;"
     "CREATE INDEX runs_troubled ON runs (state, id) WHERE state IN (5,6,7,8);"
     "CREATE INDEX runs_process ON runs (process, id);"
-    "CREATE TABLE run_texts (id TEXT PRIMARY KEY, event TEXT, input TEXT) WITHOUT ROWID;"
-    "CREATE TABLE claims (scope TEXT, key TEXT, run_id TEXT NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (scope, key))"
-    " WITHOUT ROWID;"
+    "CREATE TABLE run_texts (id TEXT NOT NULL UNIQUE, event TEXT, input TEXT);"
+    "CREATE TABLE claims (name BLOB PRIMARY KEY, run_id TEXT NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE cursors (kind TEXT, name TEXT, value INTEGER NOT NULL, PRIMARY KEY (kind, name)) WITHOUT ROWID;"
     "CREATE TABLE pauses (kind TEXT, name TEXT, value INTEGER NOT NULL, PRIMARY KEY (kind, name)) WITHOUT ROWID;"
     "CREATE TABLE files (watch TEXT, path BLOB, identity TEXT NOT NULL, state INTEGER NOT NULL, run_id TEXT,"
