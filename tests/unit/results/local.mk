@@ -1,8 +1,3 @@
-check_PROGRAMS += tests/unit/results/format_test
-TESTS += tests/unit/results/format_test
-tests_unit_results_format_test_SOURCES = tests/unit/results/format_test.c
-tests_unit_results_format_test_LDADD = $(UNIT_LIBS)
-
 check_PROGRAMS += tests/unit/results/syslog_test
 TESTS += tests/unit/results/syslog_test
 tests_unit_results_syslog_test_SOURCES = tests/unit/results/syslog_test.c tests/unit/store/journal_fixture.c \
