@@ -18,14 +18,22 @@
 
 extern char **environ;
 
+#define COPIED_AT_ONCE (1 << 20)       /* bytes of files; more is copied on the thread pool */
+
 struct beginning {
     struct local *backend;
-    const struct run_record *run;
+    struct run_record run;
     const struct process_config *process;
+    struct config *config;             /* held, while the process is needed beyond the order */
+    json_t *event, *input;
     char *folder;
     int folder_fd;
-    const struct passwd *owner;        /* NULL: ourselves */
+    bool other_user;                   /* the folder is to be theirs */
+    uid_t uid;
+    gid_t gid;
     char *file_path;                   /* BELFRY_FILE, or NULL */
+    uv_work_t work;
+    int status;
     struct error error;
 };
 
@@ -33,7 +41,7 @@ struct beginning {
 
 static int give(struct beginning *g, const char *name)
 {
-    if (g->owner == NULL || fchownat(g->folder_fd, name, g->owner->pw_uid, g->owner->pw_gid, AT_SYMLINK_NOFOLLOW) == 0)
+    if (!g->other_user || fchownat(g->folder_fd, name, g->uid, g->gid, AT_SYMLINK_NOFOLLOW) == 0)
         return 0;
     return error_errno(&g->error, errno, "cannot give %s/%s to %s", g->folder, name, g->process->user);
 }
@@ -74,11 +82,11 @@ static int clear_work(struct beginning *g)
         status = path != NULL ? file_remove_tree(path, &g->error) : error_set(&g->error, BF_ENOMEM, "out of memory");
         free(path);
     }
-    if (status == 0 && g->run->attempt > 1) {
+    if (status == 0 && g->run.attempt > 1) {
         int fd = openat(g->folder_fd, "console.log", O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
 
         if (fd >= 0) {
-            dprintf(fd, "[belfry: attempt %u]\n", g->run->attempt);
+            dprintf(fd, "[belfry: attempt %u]\n", g->run.attempt);
             (void)close(fd);
         }
     }
@@ -235,12 +243,12 @@ static int write_order(struct beginning *g, int *order_fd)
     put(&order, "version", SUPERVISOR_VERSION);
     put(&order, "folder", g->folder);
     put(&order, "cwd", g->process->cwd != NULL ? g->process->cwd : buf_str(&work));
-    put_number(&order, "attempt", g->run->attempt);
+    put_number(&order, "attempt", g->run.attempt);
     put_number(&order, "timeout_ms", g->process->timeout_ms);
     put_number(&order, "kill_grace_ms", g->process->kill_grace_ms);
     put_command(&order, g->process);
     status = local_identity(&order, g->process, &g->error);
-    local_environment(&order, g->backend, g->run, g->process, g->folder, g->file_path);
+    local_environment(&order, g->backend, &g->run, g->process, g->folder, g->file_path);
     if (status == 0 && (buf_failed(&order) || buf_failed(&work)))
         status = error_set(&g->error, BF_ENOMEM, "out of memory");
     if (status == 0) {
@@ -281,7 +289,7 @@ static int report_pipe(int pipe_fds[2], struct error *err)
 
 static int spawn(struct beginning *g, int order_fd, int report_fd, pid_t *pid)
 {
-    char *argv[] = { (char *)(uintptr_t)"belfry-run", (char *)(uintptr_t)g->run->id, NULL };
+    char *argv[] = { (char *)(uintptr_t)"belfry-run", (char *)(uintptr_t)g->run.id, NULL };
     char *env[] = { NULL };
     posix_spawn_file_actions_t files;
     posix_spawnattr_t attr;
@@ -316,7 +324,7 @@ static int launch(struct beginning *g)
         status = spawn(g, order_fd, report[1], &pid);
     if (status == 0 && (pidfd = (int)syscall(SYS_pidfd_open, pid, 0)) < 0)
         /* It runs, and cannot be watched: the claim in its folder will say what became of it. */
-        log_warning("cannot watch the supervisor of run %s: %s", g->run->id, strerror(errno));
+        log_warning("cannot watch the supervisor of run %s: %s", g->run.id, strerror(errno));
     if (order_fd >= 0)
         (void)close(order_fd);
     if (report[1] >= 0)
@@ -326,7 +334,7 @@ static int launch(struct beginning *g)
             (void)close(report[0]);
         return status;
     }
-    run = local_run_add(g->backend, g->run->id, g->run->attempt, pid, pidfd, true);
+    run = local_run_add(g->backend, g->run.id, g->run.attempt, pid, pidfd, true);
     local_watch(run, report[0]);
     return 0;
 }
@@ -362,7 +370,7 @@ static void report_refusal(struct beginning *g, bool unknown)
     if (r == NULL)
         abort();
     r->backend = g->backend;
-    memcpy(r->id, g->run->id, sizeof r->id);
+    memcpy(r->id, g->run.id, sizeof r->id);
     r->unknown = unknown;
     r->error = g->error;
     later_do(&g->backend->later, refuse, r);
@@ -371,44 +379,120 @@ static void report_refusal(struct beginning *g, bool unknown)
 /* This very attempt: a supervisor of it lives, or has left its claim. Its folder is not to be touched. */
 static bool began_before(const struct beginning *g)
 {
-    const struct local_run *live = local_run_find(g->backend, g->run->id);
+    const struct local_run *live = local_run_find(g->backend, g->run.id);
     struct buf claim = { 0 };
     bool began;
 
-    buf_addf(&claim, "%s/claim.%u", g->folder, g->run->attempt);
-    began = (live != NULL && live->attempt == g->run->attempt) || access(buf_str(&claim), F_OK) == 0;
+    buf_addf(&claim, "%s/claim.%u", g->folder, g->run.attempt);
+    began = (live != NULL && live->attempt == g->run.attempt) || access(buf_str(&claim), F_OK) == 0;
     buf_close(&claim);
     return began;
+}
+
+/* --- the way through ---------------------------------------------------------------------------------------------- */
+
+static void prepare(struct beginning *g)
+{
+    g->status = make_folder(g);
+    if (g->status == 0)
+        g->status = write_items(g, g->event, g->input);
+}
+
+static void beginning_free(struct beginning *g)
+{
+    if (g->folder_fd >= 0)
+        (void)close(g->folder_fd);
+    json_decref(g->event);
+    json_decref(g->input);
+    run_record_close(&g->run);
+    config_release(g->config);
+    free(g->file_path);
+    free(g->folder);
+    free(g);
+}
+
+static void go(struct beginning *g)
+{
+    if (g->status == 0)
+        g->status = launch(g);
+    if (g->status != 0) {
+        report_refusal(g, false);
+    } else if (local_run_find(g->backend, g->run.id) == NULL) {
+        error_set(&g->error, BF_EAGAIN, "the supervisor was started and cannot be watched");
+        report_refusal(g, true);
+    }
+    beginning_free(g);
+}
+
+static void prepare_in_pool(uv_work_t *work)
+{
+    prepare(work->data);
+}
+
+static void prepared(uv_work_t *work, int status)
+{
+    struct beginning *g = work->data;
+    struct local *b = g->backend;
+
+    (void)status;
+    /* When the backend closes, nothing is started: the next daemon finds no claim, and begins anew. */
+    if (b->closing)
+        beginning_free(g);
+    else
+        go(g);
+    local_work_done(b);
+}
+
+static int64_t bytes_to_copy(const json_t *event)
+{
+    const json_t *list = json_object_get(event, "files"), *one;
+    int64_t bytes = json_int(json_object_get(event, "file"), "size", 0);
+    size_t i;
+
+    json_array_foreach(list, i, one)
+        bytes += json_int(one, "size", 0);
+    return json_flag(event, "attach", true) ? bytes : 0;
+}
+
+static void find_owner(struct beginning *g)
+{
+    const struct passwd *owner = g->process->user != NULL && geteuid() == 0 ? getpwnam(g->process->user) : NULL;
+
+    if (owner == NULL)
+        return;
+    g->other_user = true;
+    g->uid = owner->pw_uid;
+    g->gid = owner->pw_gid;
 }
 
 void local_start(struct backend *base, const struct run_record *run, const struct process_config *process,
                  const json_t *event, const json_t *input)
 {
     struct local *b = (struct local *)base;
-    struct beginning g = { .backend = b, .run = run, .process = process, .folder = local_folder(b, run->id), .folder_fd = -1 };
-    int status;
+    struct beginning *g = calloc(1, sizeof *g);
 
-    if (g.folder != NULL && began_before(&g)) {
-        error_set(&g.error, BF_EEXIST, "attempt %u of the run was begun before", run->attempt);
-        report_refusal(&g, true);
-        free(g.folder);
+    if (g == NULL || run_record_copy(&g->run, run) != 0 || (g->folder = local_folder(b, run->id)) == NULL)
+        abort();
+    g->backend = b;
+    g->process = process;
+    g->config = process->config != NULL ? config_hold(process->config) : NULL;
+    g->event = json_incref((json_t *)(uintptr_t)event);
+    g->input = json_incref((json_t *)(uintptr_t)input);
+    g->folder_fd = -1;
+    if (began_before(g)) {
+        error_set(&g->error, BF_EEXIST, "attempt %u of the run was begun before", run->attempt);
+        report_refusal(g, true);
+        beginning_free(g);
         return;
     }
-    if (process->user != NULL && geteuid() == 0)
-        g.owner = getpwnam(process->user);
-    status = g.folder == NULL ? error_set(&g.error, BF_ENOMEM, "out of memory") : make_folder(&g);
-    if (status == 0)
-        status = write_items(&g, event, input);
-    if (status == 0)
-        status = launch(&g);
-    if (status != 0)
-        report_refusal(&g, false);
-    else if (local_run_find(b, run->id) == NULL) {
-        error_set(&g.error, BF_EAGAIN, "the supervisor was started and cannot be watched");
-        report_refusal(&g, true);
+    find_owner(g);
+    if (bytes_to_copy(event) <= COPIED_AT_ONCE) {
+        prepare(g);
+        go(g);
+        return;
     }
-    if (g.folder_fd >= 0)
-        (void)close(g.folder_fd);
-    free(g.file_path);
-    free(g.folder);
+    g->work.data = g;
+    b->working++;
+    if (uv_queue_work(b->loop, &g->work, prepare_in_pool, prepared) != 0)
+        abort();
 }

@@ -508,6 +508,8 @@ int config_load(const char *path, config_check_program check, void *check_data, 
             status = BF_EINVAL;
         }
     }
+    for (size_t i = 0; status == 0 && i < l.config->process_count; i++)
+        l.config->processes[i]->config = l.config;
     if (status == 0)
         *config = l.config;
     else

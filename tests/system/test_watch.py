@@ -194,3 +194,15 @@ def test_hostile_names(daemon):
     runs = until(lambda: len(daemon.runs()) == 3 and daemon.runs(), "three records")
     assert sorted(r["state"] for r in runs) == ["completed", "completed", "skipped"]
     assert "\x1b" not in daemon.log_text()
+
+
+def test_a_large_file_delays_nobody_else(daemon):
+    """It is copied aside: what the run works on stays what it was, and others are served meanwhile."""
+    start(daemon, "success = delete")
+    with open(daemon.folder / "inbox" / "large", "wb") as out:
+        out.truncate(300 << 20)
+    until(lambda: [r for r in daemon.runs() if r["event"]["file"]["name"] == "large"], "it rings")
+    assert daemon.api("GET", "/healthz").status == 200
+    record = until(lambda: daemon.runs(state="completed"), "it ends")[0]
+    assert record["artifacts"][0]["size"] == 300 << 20
+    until(lambda: not (daemon.folder / "inbox" / "large").exists(), "it is deleted")

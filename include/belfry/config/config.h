@@ -72,6 +72,7 @@ enum { RESULTS_ARTIFACTS = 1, RESULTS_WORK_ITEMS = 2, RESULTS_LOG = 4, RESULTS_A
 
 struct process_config {
     char *name;
+    struct config *config;      /* that it lies in: hold it to keep the process */
     char id[ID_SIZE];           /* the process's id for the API: of the name, stable */
     const struct workspace_config *workspace;
     char *process_id;           /* remote: one of these two */
