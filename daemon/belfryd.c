@@ -147,6 +147,9 @@ static int serve(struct daemon *d, struct config *config)
     listen_to_signals(d);
     if (house_build(&d->house, &d->loop, config, &err) != 0) {
         log_error("cannot start: %s", err.text);
+        /* Who starts it by hand sees why, wherever the log goes. */
+        if (config->daemon.log_to != LOG_TO_STDERR)
+            (void)fprintf(stderr, "belfryd: cannot start: %s\n", err.text);
         return EXIT_FAILURE;
     }
     log_notice("belfryd %s is up: %zu schedules, %zu watches, %zu webhooks, %zu processes; socket %s", BELFRY_VERSION,
