@@ -63,7 +63,7 @@ static int check(const char *path)
 
     (void)fputs(buf_str(&report), stderr);
     if (status == 0)
-        (void)printf("%s: good: %zu workspaces, %zu processes, %zu schedules, %zu watches, %zu webhooks\n", config->path,
+        (void)printf("%s: good: workspaces %zu, processes %zu, schedules %zu, watches %zu, webhooks %zu\n", config->path,
                      config->workspace_count, config->process_count, config->schedule_count, config->watch_count,
                      config->webhook_count);
     buf_close(&report);
@@ -152,9 +152,9 @@ static int serve(struct daemon *d, struct config *config)
             (void)fprintf(stderr, "belfryd: cannot start: %s\n", err.text);
         return EXIT_FAILURE;
     }
-    log_notice("belfryd %s is up: %zu schedules, %zu watches, %zu webhooks, %zu processes; socket %s", BELFRY_VERSION,
-               config->schedule_count, config->watch_count, config->webhook_count, config->process_count, config->daemon.socket);
-    systemd_notify("READY=1\nSTATUS=%zu schedules, %zu watches, %zu webhooks", config->schedule_count, config->watch_count,
+    log_notice("belfryd %s is up: processes %zu, schedules %zu, watches %zu, webhooks %zu; socket %s", BELFRY_VERSION,
+               config->process_count, config->schedule_count, config->watch_count, config->webhook_count, config->daemon.socket);
+    systemd_notify("READY=1\nSTATUS=schedules %zu, watches %zu, webhooks %zu", config->schedule_count, config->watch_count,
                    config->webhook_count);
     config_release(config);
     (void)uv_run(&d->loop, UV_RUN_DEFAULT);

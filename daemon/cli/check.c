@@ -30,7 +30,7 @@ static int print_result(const struct cli *cli, const struct config *config, cons
     if (config == NULL)
         return CLI_BAD_CONFIG;
     if (!cli->json)
-        (void)printf("%s: good: %zu workspaces, %zu processes, %zu schedules, %zu watches, %zu webhooks\n", config->path,
+        (void)printf("%s: good: workspaces %zu, processes %zu, schedules %zu, watches %zu, webhooks %zu\n", config->path,
                      config->workspace_count, config->process_count, config->schedule_count, config->watch_count,
                      config->webhook_count);
     return CLI_DONE;

@@ -27,7 +27,7 @@ static void print_triggers(const struct cli *cli, const json_t *status)
     const json_t *t = json_object_get(status, "triggers"), *next = json_object_get(status, "next");
     char due[32];
 
-    cli_label(cli, "triggers", "%lld schedules, %lld watches, %lld webhooks", number(t, "schedules"), number(t, "watches"),
+    cli_label(cli, "triggers", "schedules %lld, watches %lld, webhooks %lld", number(t, "schedules"), number(t, "watches"),
               number(t, "webhooks"));
     if (!json_is_object(next))
         return;
@@ -40,9 +40,9 @@ static void print_runs(const struct cli *cli, const json_t *status)
     const json_t *runs = json_object_get(status, "runs"), *totals = json_object_get(status, "totals");
     const json_t *ended = json_object_get(totals, "ended");
 
-    cli_label(cli, "runs", "%lld queued, %lld starting, %lld running, %lld collecting", number(runs, "queued"),
+    cli_label(cli, "runs", "queued %lld, starting %lld, running %lld, collecting %lld", number(runs, "queued"),
               number(runs, "starting"), number(runs, "running"), number(runs, "collecting"));
-    cli_label(cli, "so far", "%lld rung, %lld skipped, %lld completed, %lld failed, %lld canceled, %lld timed out, %lld lost",
+    cli_label(cli, "so far", "rung %lld, skipped %lld, completed %lld, failed %lld, canceled %lld, timed out %lld, lost %lld",
               number(totals, "admitted"), number(totals, "skipped"), number(ended, "completed"), number(ended, "failed"),
               number(ended, "canceled"), number(ended, "timed_out"), number(ended, "lost"));
 }
