@@ -9,8 +9,9 @@
 #include "belfry/core/pace.h"
 #include "clock_internal.h"
 
-/* Schedules looked at in one turn of the loop; the rest comes in the next. */
-#define TURN_MAX 2000
+/* Schedules looked at in one turn of the loop; the rest comes in the next, so that the first of a thousand need not wait
+ * for the last. */
+#define TURN_MAX 50
 #define RETRY_BASE_MS 1000
 #define RETRY_CAP_MS 60000
 #define CLAIM_LIFE_MS (2 * 24 * 60 * 60 * INT64_C(1000))
