@@ -13,6 +13,7 @@
 #include "robocorp_internal.h"
 
 #define FLIGHTS_MAX 16
+#define FAULTS_SAID 3            /* in a row */
 #define REST_MS 5000             /* after a 429 that does not say how long */
 #define REST_MAX_MS 600000       /* a server that asks for more is asked again then */
 #define AGAIN_BASE_MS 500
@@ -97,19 +98,25 @@ static void note_trouble(struct ask *ask)
     struct buf text = { 0 };
 
     if (ask->outcome == ASKED_GOOD || ask->outcome == ASKED_REFUSED) {
-        if (b->trouble[0] != '\0')
+        if (b->trouble_said)
             log_notice("workspace %s: the Control Room answers again", b->set->name);
         b->trouble[0] = '\0';
+        b->trouble_said = false;
+        b->faults = 0;
         return;
     }
     if (ask->outcome == ASKED_CANCELED)
         return;
+    b->faults++;
     if (ask->outcome == ASKED_DENIED)
         buf_addf(&text, "the Control Room does not accept the key, or the key lacks a permission: %s", ask->error.text);
     else
         buf_adds(&text, ask->error.text);
-    if (b->trouble[0] == '\0')
+    /* One answer that is lost is no news; status shows it all the same. */
+    if (!b->trouble_said && (b->faults >= FAULTS_SAID || ask->outcome == ASKED_DENIED)) {
         log_warning("workspace %s: %s", b->set->name, buf_str(&text));
+        b->trouble_said = true;
+    }
     (void)snprintf(b->trouble, sizeof b->trouble, "%s", buf_str(&text));
     buf_close(&text);
 }

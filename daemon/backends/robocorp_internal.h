@@ -102,6 +102,8 @@ struct robocorp {
     uv_timer_t poll;
     struct named_process *names;
     char trouble[512];
+    bool trouble_said;        /* in the log */
+    unsigned faults;          /* in a row */
     size_t busy;              /* asks, fetches, jobs on the thread pool, memos: a close waits for them */
     bool closing;
     int handles;
