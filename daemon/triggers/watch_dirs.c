@@ -12,6 +12,8 @@
 
 #define MASK (IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | \
               IN_ONLYDIR | IN_EXCL_UNLINK)
+/* Of the folders above one that is there, only that they go matters: their files are nobody's business here. */
+#define GUARD_MASK (IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
 #define LOST (IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT | IN_IGNORED)
 #define READ_SIZE 65536
 #define READS_MAX 64             /* in one turn of the loop */
@@ -62,11 +64,12 @@ static struct watch_dir *dir_of(const struct wd_entry *entry, const struct watch
     return NULL;
 }
 
-/* 0 or an errno. `path` is what the watch calls it; above the folder: the name that is waited for. */
-static int dir_watch(struct watch *w, const char *full, const char *path, bool above)
+/* 0 or an errno. `path` is what the watch calls it; above the folder: the name that is waited for, or that leads down. A
+ * folder that several watches look at hears all that any of them wants to (IN_MASK_ADD). */
+static int dir_watch(struct watch *w, const char *full, const char *path, bool above, uint32_t mask)
 {
     size_t size = strlen(path) + 1;
-    int wd = inotify_add_watch(w->room->fd, full, MASK | (path[0] != '\0' && !above ? IN_DONT_FOLLOW : 0));
+    int wd = inotify_add_watch(w->room->fd, full, mask | IN_MASK_ADD | (path[0] != '\0' && !above ? IN_DONT_FOLLOW : 0));
     struct wd_entry *entry;
     struct watch_dir *dir;
 
@@ -154,13 +157,29 @@ static bool wait_above(struct watch *w)
         memcpy(below, above, sizeof below);
         memcpy(name, slash + 1, strlen(slash + 1) + 1);
         *(slash == above ? slash + 1 : slash) = '\0';
-        if (dir_watch(w, above, name, true) == 0)
+        if (dir_watch(w, above, name, true, MASK) == 0)
             return stat(below, &st) == 0 && S_ISDIR(st.st_mode);
         if (strcmp(above, "/") == 0)
             break;
     }
     watch_timed_at(&w->poll, time_mono_ms() + RETRY_MS);
     return false;
+}
+
+/* A folder does not hear that one above it was renamed: those are watched for that. One that may not be read cannot be,
+ * and then only a restart or a reload would notice. */
+static void guard_above(struct watch *w)
+{
+    char above[PATH_MAX], name[PATH_MAX];
+    char *slash;
+
+    if (snprintf(above, sizeof above, "%s", w->root) >= (int)sizeof above)
+        return;
+    while ((slash = strrchr(above, '/')) != NULL && slash != above) {
+        memcpy(name, slash + 1, strlen(slash + 1) + 1);
+        *slash = '\0';
+        (void)dir_watch(w, above, name, true, GUARD_MASK);
+    }
 }
 
 static void say_not_there(struct watch *w, int errnum)
@@ -181,7 +200,7 @@ static int try_root(struct watch *w)
         begin_polling(w, "other machines' changes to it are not announced");
     else
         w->polling = false;
-    errnum = w->polling ? 0 : dir_watch(w, w->root, "", false);
+    errnum = w->polling ? 0 : dir_watch(w, w->root, "", false, MASK);
     if (errnum == ENOSPC || errnum == ENOMEM) {
         begin_polling(w, "the limit of inotify watches is reached (raise fs.inotify.max_user_watches)");
         errnum = 0;
@@ -194,6 +213,8 @@ static int try_root(struct watch *w)
         return errnum;
     w->root_device = st.st_dev;
     w->root_inode = st.st_ino;
+    if (!w->polling)
+        guard_above(w);
     return 0;
 }
 
@@ -236,7 +257,7 @@ void watch_dir_add(struct watch *w, const char *path)
 
     if (w->polling || !watch_full_path(w, path, full))
         return;
-    errnum = dir_watch(w, full, path, false);
+    errnum = dir_watch(w, full, path, false, MASK);
     if (errnum == ENOSPC || errnum == ENOMEM) {
         begin_polling(w, "the limit of inotify watches is reached (raise fs.inotify.max_user_watches)");
         w->there = true;

@@ -164,6 +164,19 @@ def test_the_folder_goes_and_comes_back(daemon):
     settled(daemon, ["a", "b"])
 
 
+def test_a_folder_above_goes_and_comes_back(daemon):
+    (daemon.folder / "a" / "b" / "in").mkdir(parents=True)
+    daemon.start(CONFIG.format(watch="settle = 200ms", command="true").replace("path = inbox", "path = a/b/in"))
+    (daemon.folder / "a" / "b" / "in" / "one").write_text("1")
+    settled(daemon, ["one"])
+    os.rename(daemon.folder / "a", daemon.folder / "away")
+    until(lambda: not daemon.api("GET", "/belfry/v1/triggers").json[0]["there"], "it is seen to be gone")
+    (daemon.folder / "away" / "b" / "in" / "elsewhere").write_text("1")
+    (daemon.folder / "a" / "b" / "in").mkdir(parents=True)
+    (daemon.folder / "a" / "b" / "in" / "two").write_text("2")
+    settled(daemon, ["one", "two"])
+
+
 def test_polling(daemon):
     start(daemon, "mode = poll\npoll_interval = 200ms")
     drop(daemon, "a", "1")
