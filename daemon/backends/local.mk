@@ -9,6 +9,8 @@ libbelfry_a_SOURCES += \
 	daemon/backends/robocorp.c \
 	daemon/backends/robocorp_ask.c \
 	daemon/backends/robocorp_collect.c \
+	daemon/backends/robocorp_dialect.c \
+	daemon/backends/robocorp_dialect.h \
 	daemon/backends/robocorp_fetch.c \
 	daemon/backends/robocorp_follow.c \
 	daemon/backends/robocorp_internal.h \

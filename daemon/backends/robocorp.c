@@ -59,7 +59,7 @@ static struct access *access_new(const struct workspace_config *set)
         len--;
     buf_addf(&root, "%.*s/workspaces/", (int)len, set->api_url);
     robocorp_percent(&root, set->id);
-    buf_adds(&line, "Authorization: RC-WSKEY ");
+    buf_adds(&line, dialects[set->api].key_header);
     buf_add(&line, set->api_key.bytes, set->api_key.len);
     a->refs = 1;
     a->root = buf_take(&root);
@@ -141,6 +141,7 @@ static void configure(struct backend *base, const struct workspace_config *set)
     struct access *before = b->access, *now = access_new(set);
 
     b->set = set;
+    b->dialect = &dialects[set->api];
     if (now == NULL) {
         log_error("workspace %s: its new settings could not be taken over: out of memory", set->name);
         return;
@@ -229,6 +230,7 @@ int backend_robocorp_new(uv_loop_t *loop, struct http_client *client, const stru
     b->loop = loop;
     b->client = client;
     b->set = workspace;
+    b->dialect = &dialects[workspace->api];
     b->tokens = (double)workspace->rate;
     b->tokens_ms = time_mono_ms();
     TAILQ_INIT(&b->queue);

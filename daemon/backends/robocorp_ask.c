@@ -282,6 +282,16 @@ void ask_send(struct robocorp *b, struct ask *ask, const char *method, const cha
     set_timer(b, time_mono_ms());
 }
 
+void ask_route(struct robocorp *b, struct ask *ask, const char *method, const char *route, const struct path_words *words,
+               json_t *body, unsigned tries, bool once, void (*cb)(struct ask *ask), void *data)
+{
+    struct buf path = { 0 };
+
+    dialect_path(&path, route, words);
+    ask_send(b, ask, method, buf_str(&path), body, tries, once, cb, data);
+    buf_close(&path);
+}
+
 void ask_close(struct ask *ask)
 {
     if (ask->b == NULL)

@@ -52,6 +52,7 @@ static void piece_free(struct piece *p)
     free(p->url);
     free(p->path);
     free(p->shown);
+    free(p->name);
     free(p);
 }
 
@@ -213,6 +214,7 @@ static void finish(struct gathering *g)
     json_decref(g->payloads);
     json_decref(g->items);
     free(g->remote_id);
+    free(g->process_id);
     free(g->dir);
     free(g);
 }
@@ -277,6 +279,9 @@ void robocorp_collect(struct backend *base, const struct run_record *run, const 
     g->b = (struct robocorp *)base;
     memcpy(g->run_id, run->id, sizeof g->run_id);
     g->remote_id = gather_copy(run->remote_id);
+    g->process_id = memo_process(run->memo);
+    if (g->process_id == NULL && process != NULL)
+        g->process_id = gather_copy(process->process_id);
     g->dir = gather_copy(dir);
     g->results = process != NULL ? process->results : RESULTS_ALL;
     g->payloads = json_incref((json_t *)(uintptr_t)input);
@@ -289,7 +294,8 @@ void robocorp_collect(struct backend *base, const struct run_record *run, const 
     json_decref(memo);
     (void)piece_new(g, PIECE_STEPS);
     if ((g->results & RESULTS_WORK_ITEMS) != 0) {
-        (void)piece_new(g, PIECE_OUTPUTS);
+        if (g->b->dialect->outputs != NULL)
+            (void)piece_new(g, PIECE_OUTPUTS);
         keep_inputs(g);
     }
     if ((g->results & RESULTS_LOG) != 0)

@@ -19,6 +19,7 @@ struct piece {
     char *url;                /* PIECE_FILE */
     char *path;               /* where a file goes */
     char *shown;              /* its name, for notes */
+    char *name;               /* as the Control Room has it */
     int64_t size;
     json_t *entry;            /* of run.json: gets what comes of it */
     json_t *list;             /* the list that the entry is taken out of when it cannot be had */
@@ -39,6 +40,7 @@ struct gathering {
     struct robocorp *b;
     char run_id[ID_SIZE];
     char *remote_id;
+    char *process_id;
     char *dir;
     unsigned results;
     struct collection collected;

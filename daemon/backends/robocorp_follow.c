@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "belfry/base/log.h"
 #include "belfry/base/text.h"
@@ -22,6 +23,7 @@ struct follow {
     struct heap_node due;
     char run_id[ID_SIZE];
     char *remote_id;
+    char *process_id;            /* of the memo, or NULL */
     int64_t since_ms;            /* monotonic */
     unsigned faults;
     unsigned missing;
@@ -47,6 +49,7 @@ static void follow_free(struct follow *f)
     ask_close(&f->ask);
     pages_close(&f->pages);
     free(f->remote_id);
+    free(f->process_id);
     free(f);
 }
 
@@ -130,6 +133,11 @@ static bool begin_answer(struct follow *f)
     return true;
 }
 
+static struct path_words words_of(const struct follow *f)
+{
+    return (struct path_words) { .process = f->process_id, .run = f->remote_id };
+}
+
 static void each_step(void *data, const json_t *step)
 {
     struct follow *f = data;
@@ -161,9 +169,11 @@ static void each_failure(void *data, const json_t *item)
 {
     struct follow *f = data;
     const json_t *exception = json_object_get(item, "exception");
-    const char *code = json_str(exception, "code"), *message = json_str(exception, "message");
+    const char *code = json_str(exception, "code"), *message = json_str(exception, "message"), *state = json_str(item, "state");
     struct buf text = { 0 };
 
+    if (state != NULL && strcasecmp(state, "failed") != 0)
+        return;   /* the older API lists them all */
     if (f->failure[0] != '\0' || !json_is_object(exception))
         return;
     if (code != NULL)
@@ -187,30 +197,30 @@ static void failures_seen(struct pages *pages, int status)
     tell_end(f, RUN_FAILED, "unresolved", f->failure[0] != '\0' ? f->failure : "work items failed, or were left over");
 }
 
-static void read_list(struct follow *f, const char *format_path, const char *rest, void (*each)(void *data, const json_t *e),
+static void read_list(struct follow *f, const char *route, void (*each)(void *data, const json_t *e),
                       void (*done)(struct pages *pages, int status))
 {
-    struct buf path = { 0 };
+    struct path_words words = words_of(f);
 
-    buf_adds(&path, format_path);
-    robocorp_percent(&path, f->remote_id);
-    buf_adds(&path, rest);
     f->asking = true;
     pages_close(&f->pages);
-    pages_read(f->b, &f->pages, buf_str(&path), each, done, f);
-    buf_close(&path);
+    pages_route(f->b, &f->pages, route, &words, each, done, f);
 }
 
 static void has_ended(struct follow *f, bool completed)
 {
-    if (f->stopped) {
+    const struct dialect *d = f->b->dialect;
+
+    f->failure[0] = '\0';
+    if (f->stopped && d->stop != NULL) {
         f->steps = f->steps_completed = 0;
-        read_list(f, "/step-runs?process_run_id=", "&limit=100", each_step, steps_seen);
+        read_list(f, d->steps, each_step, steps_seen);
     } else if (completed) {
         tell_end(f, RUN_COMPLETED, NULL, NULL);
+    } else if (d->run_failed != NULL) {
+        read_list(f, d->run_failed, each_failure, failures_seen);
     } else {
-        f->failure[0] = '\0';
-        read_list(f, "/work-items?process_run_id=", "&state=failed&limit=10", each_failure, failures_seen);
+        tell_end(f, RUN_FAILED, "unresolved", "the Control Room calls the run failed");
     }
 }
 
@@ -232,7 +242,7 @@ static void not_known(struct follow *f)
 static void seen(struct ask *ask)
 {
     struct follow *f = ask->data;
-    const char *state, *ended;
+    struct room_run run;
 
     if (!begin_answer(f))
         return;
@@ -240,17 +250,15 @@ static void seen(struct ask *ask)
         not_known(f);
         return;
     }
-    if (ask->outcome != ASKED_GOOD || (state = ask_string(ask, ask->answer, "state")) == NULL) {
+    if (ask->outcome != ASKED_GOOD || !dialect_run(f->b->dialect, ask->answer, &run)) {
         look_after_fault(f);
         return;
     }
     f->missing = 0;
-    (void)snprintf(f->state, sizeof f->state, "%s", state);
-    ended = json_str(ask->answer, "ended_at");
-    if (ended == NULL || time_parse(ended, &f->ended_ms) != 0)
-        f->ended_ms = 0;
-    if (strcmp(state, "completed") == 0 || strcmp(state, "unresolved") == 0)
-        has_ended(f, state[0] == 'c');
+    (void)snprintf(f->state, sizeof f->state, "%s", run.state);
+    f->ended_ms = run.ended_ms;
+    if (run.meaning != ROOM_OPEN)
+        has_ended(f, run.meaning == ROOM_COMPLETED);
     else if (f->stop_wanted)
         send_stop(f);
     else
@@ -259,14 +267,11 @@ static void seen(struct ask *ask)
 
 static void look(struct follow *f)
 {
-    struct buf path = { 0 };
+    struct path_words words = words_of(f);
 
-    buf_adds(&path, "/process-runs/");
-    robocorp_percent(&path, f->remote_id);
     f->asking = true;
     ask_close(&f->ask);
-    ask_send(f->b, &f->ask, "GET", buf_str(&path), NULL, 1, false, seen, f);
-    buf_close(&path);
+    ask_route(f->b, &f->ask, "GET", f->b->dialect->run, &words, NULL, 1, false, seen, f);
 }
 
 void follow_timer(uv_timer_t *timer)
@@ -308,18 +313,22 @@ static void stop_answered(struct ask *ask)
 
 static void send_stop(struct follow *f)
 {
-    struct buf path = { 0 };
-    json_t *body = json_pack("{s:b, s:b, s:s}", "set_remaining_work_items_as_done", 1, "terminate_ongoing_activity_runs",
+    struct path_words words = words_of(f);
+    json_t *body;
+
+    if (f->b->dialect->stop == NULL) {
+        log_warning("run %s cannot be stopped: this API has no way to stop a run; it is followed until it ends", f->run_id);
+        f->stop_wanted = false;
+        look_later(f);
+        return;
+    }
+    body = json_pack("{s:b, s:b, s:s}", "set_remaining_work_items_as_done", 1, "terminate_ongoing_activity_runs",
                              f->how == STOP_AT_ONCE, "reason", "stopped by Belfry");
 
-    buf_adds(&path, "/process-runs/");
-    robocorp_percent(&path, f->remote_id);
-    buf_adds(&path, "/stop");
     f->asking = true;
     ask_close(&f->ask);
     /* Stopping twice is no harm. */
-    ask_send(f->b, &f->ask, "POST", buf_str(&path), body, 1, false, stop_answered, f);
-    buf_close(&path);
+    ask_route(f->b, &f->ask, "POST", f->b->dialect->stop, &words, body, 1, false, stop_answered, f);
 }
 
 /* --- orders ------------------------------------------------------------------------------------------------------- */
@@ -338,7 +347,6 @@ void robocorp_follow(struct backend *base, const struct run_record *run, const s
     struct follow *f = find_follow(b, run->id);
     int64_t age_ms = run->started_ms > 0 ? time_wall_ms() - run->started_ms : 0;
 
-    (void)process;
     if (f != NULL && run->remote_id != NULL && strcmp(f->remote_id, run->remote_id) == 0)
         return;
     if (f != NULL)
@@ -348,6 +356,9 @@ void robocorp_follow(struct backend *base, const struct run_record *run, const s
         abort();
     f->b = b;
     memcpy(f->run_id, run->id, sizeof f->run_id);
+    f->process_id = memo_process(run->memo);
+    if (f->process_id == NULL && process != NULL && process->process_id != NULL)
+        f->process_id = strdup(process->process_id);
     heap_node_init(&f->due);
     f->since_ms = time_mono_ms() - (age_ms > 0 ? age_ms : 0);
     f->stopped = run->stop_as != RUN_QUEUED;

@@ -3,6 +3,7 @@
  * (https://robocorp.com/docs/control-room/api).
  *
  *   robocorp.c          the operations, access to the workspace, closing
+ *   robocorp_dialect.c  where the APIs differ
  *   robocorp_ask.c      one request to the API: rate, flights, what its outcome means
  *   robocorp_pages.c    lists, page after page
  *   robocorp_start.c    work items, files, the start; finding a start that got no answer
@@ -23,6 +24,7 @@
 #include "belfry/base/heap.h"
 #include "belfry/net/http_client.h"
 #include "belfry/net/later.h"
+#include "robocorp_dialect.h"
 
 /* How requests reach the workspace: kept as long as one of them needs it, over a reload too. */
 struct access {
@@ -86,6 +88,7 @@ struct robocorp {
     uv_loop_t *loop;
     struct http_client *client;
     const struct workspace_config *set;
+    const struct dialect *dialect;
     struct access *access;
     struct later later;
     struct ask_queue queue;   /* wait for a token or a flight */
@@ -131,6 +134,9 @@ char *robocorp_origin(const char *url);
  * one try, on a connection of its own; else up to `tries` tries. */
 void ask_send(struct robocorp *b, struct ask *ask, const char *method, const char *path, json_t *body, unsigned tries, bool once,
               void (*cb)(struct ask *ask), void *data);
+/* The same by a route of the dialect. */
+void ask_route(struct robocorp *b, struct ask *ask, const char *method, const char *route, const struct path_words *words,
+               json_t *body, unsigned tries, bool once, void (*cb)(struct ask *ask), void *data);
 void ask_close(struct ask *ask);               /* frees what the answer holds; the ask may be used again */
 /* A string member that has to be there; NULL with ask->error filled and outcome ASKED_UNKNOWN. */
 const char *ask_string(struct ask *ask, const json_t *object, const char *member);
@@ -151,6 +157,8 @@ struct pages {
 /* Zeroed at first. Everything of a list, in order; `path` as in ask_send. */
 void pages_read(struct robocorp *b, struct pages *pages, const char *path, void (*each)(void *data, const json_t *element),
                 void (*done)(struct pages *pages, int status), void *data);
+void pages_route(struct robocorp *b, struct pages *pages, const char *route, const struct path_words *words,
+                 void (*each)(void *data, const json_t *element), void (*done)(struct pages *pages, int status), void *data);
 void pages_close(struct pages *pages);
 
 /* --- robocorp_process.c --- */
@@ -162,6 +170,8 @@ void process_forget_id(struct robocorp *b, const char *name);
 void process_forget_all(struct robocorp *b);
 
 /* --- robocorp_start.c --- */
+/* The process id that a run's memo tells; NULL when it does not. On the heap. */
+char *memo_process(const char *memo);
 void robocorp_start(struct backend *b, const struct run_record *run, const struct process_config *process,
                     const json_t *event, const json_t *input);
 void robocorp_find(struct backend *b, const struct run_record *run, const struct process_config *process);

@@ -95,6 +95,16 @@ void pages_read(struct robocorp *b, struct pages *p, const char *path, void (*ea
     ask_page(p, path);
 }
 
+void pages_route(struct robocorp *b, struct pages *p, const char *route, const struct path_words *words,
+                 void (*each)(void *data, const json_t *element), void (*done)(struct pages *pages, int status), void *data)
+{
+    struct buf path = { 0 };
+
+    dialect_path(&path, route, words);
+    pages_read(b, p, buf_str(&path), each, done, data);
+    buf_close(&path);
+}
+
 void pages_close(struct pages *p)
 {
     ask_close(&p->ask);

@@ -101,12 +101,19 @@ static void fetch_piece(struct piece *p, const char *url)
 
 /* --- artifacts ---------------------------------------------------------------------------------------------------- */
 
+static struct path_words words_of(const struct piece *p)
+{
+    return (struct path_words) { .process = p->g->process_id, .run = p->g->remote_id, .step = p->step_id != NULL ? p->step_id : p->id,
+        .artifact = p->id, .name = p->name };
+}
+
 static void link_came(struct ask *ask)
 {
     struct piece *p = ask->data;
-    const char *url;
+    /* The older APIs answer with the link alone. */
+    const char *url = json_string_value(ask->answer);
 
-    if (ask->outcome == ASKED_GOOD && (url = ask_string(ask, ask->answer, "url")) != NULL) {
+    if (ask->outcome == ASKED_GOOD && (url != NULL || (url = ask_string(ask, ask->answer, "url")) != NULL)) {
         fetch_piece(p, url);
         return;
     }
@@ -119,21 +126,17 @@ static void link_came(struct ask *ask)
 
 static void ask_for_link(struct piece *p)
 {
-    struct buf path = { 0 };
+    struct path_words words = words_of(p);
 
-    buf_adds(&path, "/step-runs/");
-    robocorp_percent(&path, p->step_id);
-    buf_adds(&path, "/artifacts/");
-    robocorp_percent(&path, p->id);
-    ask_send(p->g->b, &p->ask, "GET", buf_str(&path), NULL, TRIES, false, link_came, p);
-    buf_close(&path);
+    ask_route(p->g->b, &p->ask, "GET", p->g->b->dialect->artifact, &words, NULL, TRIES, false, link_came, p);
 }
 
 static void each_artifact(void *data, const json_t *artifact)
 {
     struct piece *of = data, *p;
     struct gathering *g = of->g;
-    const char *id = json_str(artifact, "id"), *name = json_str(artifact, "name");
+    const char *id = json_str(artifact, "id"), *name = dialect_text(artifact, "name|fileName");
+    const json_t *size = dialect_member(artifact, "size|fileSize|fileSIze");
     struct buf folder = { 0 };
     char safe[FILE_NAME_MAX + 1];
 
@@ -145,7 +148,8 @@ static void each_artifact(void *data, const json_t *artifact)
     p = piece_new(g, PIECE_ARTIFACT);
     p->id = gather_copy(id);
     p->step_id = gather_copy(of->id);
-    p->size = json_int(artifact, "size", -1);
+    p->name = gather_copy(name);
+    p->size = json_is_number(size) ? (int64_t)json_number_value(size) : -1;
     p->path = gather_free_path(g, buf_str(&folder), name, safe);
     p->shown = gather_copy(p->path);
     p->list = g->collected.artifacts;
@@ -230,7 +234,7 @@ static void each_step(void *data, const json_t *step)
 {
     struct piece *of = data, *p;
     struct gathering *g = of->g;
-    const char *id = json_str(step, "id"), *name = json_str(json_object_get(step, "step"), "name");
+    const char *id = json_str(step, "id"), *name = dialect_text(step, "step.name|activityName|name");
     char safe[FILE_NAME_MAX + 1];
 
     if (id == NULL || id[0] == '\0') {
@@ -247,7 +251,7 @@ static void each_step(void *data, const json_t *step)
         free(gather_free_path(g, "artifacts", name, safe));
         p->path = gather_copy(safe);
     }
-    if ((g->results & RESULTS_LOG) != 0) {
+    if ((g->results & RESULTS_LOG) != 0 && g->b->dialect->console != NULL) {
         p = piece_new(g, PIECE_CONSOLE);
         STAILQ_REMOVE(&g->pieces, p, piece, next);
         p->id = gather_copy(id);
@@ -267,7 +271,8 @@ static void steps_read(struct pages *pages, int status)
 
 static void add_file(struct gathering *g, const char *folder, const json_t *file, json_t *names)
 {
-    const char *name = json_str(file, "name"), *url = json_str(json_object_get(file, "download"), "url");
+    const char *name = dialect_text(file, "name|fileName"), *url = dialect_text(file, "download.url|url");
+    const json_t *size = dialect_member(file, "size|fileSize");
     char safe[FILE_NAME_MAX + 1];
     struct piece *p;
 
@@ -277,7 +282,7 @@ static void add_file(struct gathering *g, const char *folder, const json_t *file
     }
     p = piece_new(g, PIECE_FILE);
     p->url = gather_copy(url);
-    p->size = json_int(file, "size", -1);
+    p->size = json_is_number(size) ? (int64_t)json_number_value(size) : -1;
     p->path = gather_free_path(g, folder, name, safe);
     p->shown = gather_copy(p->path);
     p->list = names;
@@ -294,6 +299,10 @@ static void each_output(void *data, const json_t *item)
     struct buf folder = { 0 };
     size_t i;
 
+    if (!dialect_is_output(g->b->dialect, item, g->items)) {
+        json_decref(names);
+        return;
+    }
     buf_addf(&folder, "work-items/output/%zu", json_array_size(list) + 1);
     payload = json_object_get(item, "payload");
     entry = json_pack("{s:s?, s:s, s:O?, s:O}", "id", json_str(item, "id"), "path", buf_str(&folder), "payload", payload, "files",
@@ -315,7 +324,7 @@ static void outputs_read(struct pages *pages, int status)
 {
     struct piece *p = pages->data;
 
-    if (status == BF_ENOENT && !p->g->outputs_old) {
+    if (status == BF_ENOENT && !p->g->outputs_old && p->g->b->dialect->outputs_before != NULL) {
         p->g->outputs_old = true;
         pages_close(&p->pages);
         read_outputs(p);
@@ -327,40 +336,37 @@ static void outputs_read(struct pages *pages, int status)
 
 /* --- reading lists ------------------------------------------------------------------------------------------------ */
 
-static void read_list(struct piece *p, const char *before, const char *id, const char *after,
-                      void (*each)(void *data, const json_t *element), void (*done)(struct pages *pages, int status))
+static void read_list(struct piece *p, const char *route, void (*each)(void *data, const json_t *element),
+                      void (*done)(struct pages *pages, int status))
 {
-    struct buf path = { 0 };
+    struct path_words words = words_of(p);
 
-    buf_adds(&path, before);
-    robocorp_percent(&path, id);
-    buf_adds(&path, after);
-    pages_read(p->g->b, &p->pages, buf_str(&path), each, done, p);
-    buf_close(&path);
+    pages_route(p->g->b, &p->pages, route, &words, each, done, p);
 }
 
 static void read_outputs(struct piece *p)
 {
-    if (p->g->outputs_old)
-        read_list(p, "/process-runs/", p->g->remote_id, "/outputs?limit=100", each_output, outputs_read);
-    else
-        read_list(p, "/outputs?process_run_id=", p->g->remote_id, "&limit=100", each_output, outputs_read);
+    const struct dialect *d = p->g->b->dialect;
+
+    read_list(p, p->g->outputs_old ? d->outputs_before : d->outputs, each_output, outputs_read);
 }
 
 void piece_begin(struct piece *p)
 {
+    const struct dialect *d = p->g->b->dialect;
+
     switch (p->kind) {
     case PIECE_STEPS:
-        read_list(p, "/step-runs?process_run_id=", p->g->remote_id, "&limit=100", each_step, steps_read);
+        read_list(p, d->steps, each_step, steps_read);
         break;
     case PIECE_ARTIFACTS:
-        read_list(p, "/step-runs/", p->id, "/artifacts?limit=100", each_artifact, artifacts_read);
+        read_list(p, d->artifacts, each_artifact, artifacts_read);
         break;
     case PIECE_ARTIFACT:
         ask_for_link(p);
         break;
     case PIECE_CONSOLE:
-        read_list(p, "/step-runs/", p->id, "/console-messages", each_message, console_read);
+        read_list(p, d->console, each_message, console_read);
         break;
     case PIECE_OUTPUTS:
         read_outputs(p);

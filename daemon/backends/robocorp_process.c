@@ -133,5 +133,5 @@ void process_find_id(struct robocorp *b, const struct process_config *process,
     l->name = strdup(process->process_name);
     if (l->name == NULL)
         abort();
-    pages_read(b, &l->pages, "/processes?limit=100", each_process, all_seen, l);
+    pages_read(b, &l->pages, b->dialect->processes, each_process, all_seen, l);
 }

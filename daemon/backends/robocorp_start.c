@@ -1,6 +1,7 @@
 /*
  * A start: the work items first, then their files, then the start itself with the items' ids, on a connection of its own.
- * What is needed to find the start again is on disk before it is sent: the memo {"items": [id …], "start": true}.
+ * What is needed to find the start again is on disk before it is sent: the memo {"process": id, "items": [id …],
+ * "start": true}. The oldest API has no work items: there the payload is the start.
  *
  *   begin ─▶ look at items of an earlier attempt ─▶ process id ─▶ create items ─▶ memo ─▶ files ─▶ memo ─▶ start
  */
@@ -20,6 +21,7 @@ struct starting {
     char run_id[ID_SIZE];
     char *process_name;       /* when it goes by name */
     char *process_id;
+    char *memo_process;       /* that of an earlier attempt */
     json_t *payloads;
     json_t *items;            /* ids, as far as they are made */
     json_t *files;            /* that travel with the first item */
@@ -38,6 +40,7 @@ static void starting_free(struct starting *s)
     ask_close(&s->ask);
     free(s->process_name);
     free(s->process_id);
+    free(s->memo_process);
     json_decref(s->payloads);
     json_decref(s->items);
     json_decref(s->files);
@@ -81,7 +84,12 @@ static void start_answered(struct ask *ask)
         not_started(s, &ask->error, false, 0);
         return;
     }
-    if (ask->outcome == ASKED_GOOD && (id = ask_string(ask, ask->answer, "id")) != NULL) {
+    id = ask->outcome == ASKED_GOOD ? dialect_text(ask->answer, s->b->dialect->started_id) : NULL;
+    if (ask->outcome == ASKED_GOOD && (id == NULL || id[0] == '\0')) {
+        ask->outcome = ASKED_UNKNOWN;
+        error_set(&ask->error, BF_EPROTO, "POST %s: the answer names no process run", buf_str(&ask->url));
+    }
+    if (ask->outcome == ASKED_GOOD) {
         reports(s)->started(reports(s)->data, s->run_id, id, NULL, "new", 0);
         starting_free(s);
         return;
@@ -102,15 +110,11 @@ static void start_answered(struct ask *ask)
 
 static void send_start(struct starting *s)
 {
-    struct buf path = { 0 };
-    json_t *body = json_pack("{s:s, s:O}", "type", "with_work_item_ids", "work_item_ids", s->items);
+    const struct dialect *d = s->b->dialect;
 
-    buf_adds(&path, "/processes/");
-    robocorp_percent(&path, s->process_id);
-    buf_adds(&path, "/process-runs");
     ask_close(&s->ask);
-    ask_send(s->b, &s->ask, "POST", buf_str(&path), body, 1, true, start_answered, s);
-    buf_close(&path);
+    ask_route(s->b, &s->ask, "POST", d->start, &(struct path_words) { .process = s->process_id },
+              dialect_start_body(d, s->items, s->payloads), 1, true, start_answered, s);
 }
 
 /* --- the memo ----------------------------------------------------------------------------------------------------- */
@@ -133,7 +137,7 @@ static void memo_written(void *data, int status)
 
 static void write_memo(struct starting *s)
 {
-    json_t *memo = json_pack("{s:O, s:b}", "items", s->items, "start", (int)s->ready);
+    json_t *memo = json_pack("{s:s, s:O, s:b}", "process", s->process_id, "items", s->items, "start", (int)s->ready);
     char *text = json_text(memo);
 
     json_decref(memo);
@@ -232,7 +236,10 @@ static bool is_there(const struct starting *s, const char *name, int64_t size)
     size_t i;
 
     json_array_foreach(s->there, i, one) {
-        if (json_str(one, "name") != NULL && strcmp(json_str(one, "name"), name) == 0 && json_int(one, "size", -1) == size)
+        const char *is = dialect_text(one, "name|fileName");
+        const json_t *bytes = dialect_member(one, "size|fileSize");
+
+        if (is != NULL && strcmp(is, name) == 0 && json_is_number(bytes) && json_number_value(bytes) == (double)size)
             return true;
     }
     return false;
@@ -240,8 +247,8 @@ static bool is_there(const struct starting *s, const char *name, int64_t size)
 
 static void next_file(struct starting *s)
 {
+    const struct dialect *d = s->b->dialect;
     const json_t *file;
-    struct buf path = { 0 };
     struct error why;
     struct stat st;
 
@@ -259,13 +266,10 @@ static void next_file(struct starting *s)
         write_memo(s);
         return;
     }
-    buf_adds(&path, "/work-items/");
-    robocorp_percent(&path, json_string_value(json_array_get(s->items, 0)));
-    buf_adds(&path, "/files");
     ask_close(&s->ask);
-    ask_send(s->b, &s->ask, "POST", buf_str(&path), json_pack("{s:s, s:I}", "file_name", json_str(file, "name"), "file_size",
-                                                              (json_int_t)st.st_size), 1, true, file_made, s);
-    buf_close(&path);
+    ask_route(s->b, &s->ask, "POST", d->item_file,
+              &(struct path_words) { .process = s->process_id, .item = json_string_value(json_array_get(s->items, 0)) },
+              dialect_file_body(d, json_str(file, "name"), st.st_size), 1, true, file_made, s);
 }
 
 /* --- work items --------------------------------------------------------------------------------------------------- */
@@ -288,15 +292,31 @@ static void item_made(struct ask *ask)
 
 static void next_item(struct starting *s)
 {
-    const json_t *payload = json_array_get(s->payloads, json_array_size(s->items));
+    const struct dialect *d = s->b->dialect;
+    json_t *payload = json_array_get(s->payloads, json_array_size(s->items));
 
     if (payload == NULL) {
         write_memo(s);
         return;
     }
     ask_close(&s->ask);
-    ask_send(s->b, &s->ask, "POST", "/work-items", json_pack("{s:{s:s}, s:O}", "process", "id", s->process_id, "payload", payload),
-             1, true, item_made, s);
+    ask_route(s->b, &s->ask, "POST", d->item_create, &(struct path_words) { .process = s->process_id },
+              dialect_item_body(d, s->process_id, payload), 1, true, item_made, s);
+}
+
+/* The oldest API starts with the payload itself: one, and no files. */
+static void start_with_payload(struct starting *s)
+{
+    struct error why;
+
+    if (json_array_size(s->payloads) != 1 || json_array_size(s->files) > 0) {
+        error_set(&why, BF_ENOTSUP, "api = process-secret takes one work item without files a run: %zu payloads and %zu files cannot"
+                  " be handed over (give one payload, and attach = no)", json_array_size(s->payloads), json_array_size(s->files));
+        not_started(s, &why, false, 0);
+        return;
+    }
+    s->ready = true;
+    write_memo(s);
 }
 
 static void process_known(void *data, const char *id, const struct ask *why)
@@ -310,7 +330,9 @@ static void process_known(void *data, const char *id, const struct ask *why)
     s->process_id = strdup(id);
     if (s->process_id == NULL)
         abort();
-    if (json_array_size(s->items) > 0)
+    if (s->b->dialect->item_create == NULL)
+        start_with_payload(s);
+    else if (json_array_size(s->items) > 0)
         next_file(s);
     else
         next_item(s);
@@ -333,8 +355,7 @@ static void find_process(struct starting *s)
 static void earlier_seen(struct ask *ask)
 {
     struct starting *s = ask->data;
-    const json_t *run = json_object_get(ask->answer, "process_run");
-    const char *id = json_str(run, "id");
+    const char *id = dialect_text(ask->answer, s->b->dialect->item_run);
 
     if (ask->outcome == ASKED_GOOD && id != NULL) {
         reports(s)->started(reports(s)->data, s->run_id, id, NULL, NULL, 0);
@@ -354,12 +375,9 @@ static void earlier_seen(struct ask *ask)
 
 static void look_at_earlier(struct starting *s)
 {
-    struct buf path = { 0 };
-
-    buf_adds(&path, "/work-items/");
-    robocorp_percent(&path, json_string_value(json_array_get(s->items, 0)));
-    ask_send(s->b, &s->ask, "GET", buf_str(&path), NULL, TRIES, false, earlier_seen, s);
-    buf_close(&path);
+    ask_route(s->b, &s->ask, "GET", s->b->dialect->item,
+              &(struct path_words) { .process = s->memo_process, .item = json_string_value(json_array_get(s->items, 0)) }, NULL, TRIES,
+              false, earlier_seen, s);
 }
 
 /* The ids of a memo; an empty list when it has none. */
@@ -372,10 +390,20 @@ static json_t *items_of(const char *memo, bool *start)
 
     json_array_foreach(items, i, item)
         good &= json_is_string(item);
-    *start = good && json_flag(value, "start", false);
+    *start = json_flag(value, "start", false);
     items = good ? json_incref(items) : json_array();
     json_decref(value);
     return items;
+}
+
+char *memo_process(const char *memo)
+{
+    json_t *value = memo != NULL ? json_parse(memo, strlen(memo), NULL) : NULL;
+    const char *id = json_str(value, "process");
+    char *copy = id != NULL ? strdup(id) : NULL;
+
+    json_decref(value);
+    return copy;
 }
 
 static json_t *files_of(const json_t *event)
@@ -404,7 +432,8 @@ void robocorp_start(struct backend *base, const struct run_record *run, const st
     s->payloads = json_array_size(input) > 0 ? json_copy((json_t *)(uintptr_t)input) : json_pack("[{}]");
     s->files = files_of(event);
     s->items = items_of(run->memo, &sent);
-    if (json_array_size(s->items) == json_array_size(s->payloads)) {
+    s->memo_process = memo_process(run->memo);
+    if (s->b->dialect->item != NULL && json_array_size(s->items) == json_array_size(s->payloads)) {
         look_at_earlier(s);
     } else {
         (void)json_array_clear(s->items);
@@ -439,13 +468,22 @@ static void tell_absent(void *data)
     robocorp_done(b);
 }
 
+static void tell_unknown(void *data)
+{
+    struct finding *f = data;
+    struct robocorp *b = f->b;
+
+    tell(f, FOUND_UNKNOWN, NULL);
+    robocorp_done(b);
+}
+
 static void item_seen(struct ask *ask)
 {
     struct finding *f = ask->data;
-    const json_t *run = json_object_get(ask->answer, "process_run");
+    const char *id = dialect_text(ask->answer, f->b->dialect->item_run);
 
-    if (ask->outcome == ASKED_GOOD && json_str(run, "id") != NULL)
-        tell(f, FOUND_STARTED, json_str(run, "id"));
+    if (ask->outcome == ASKED_GOOD && id != NULL)
+        tell(f, FOUND_STARTED, id);
     else if (ask->outcome == ASKED_GOOD)
         tell(f, FOUND_NOT_SEEN, NULL);
     else
@@ -456,7 +494,7 @@ static void item_seen(struct ask *ask)
 void robocorp_find(struct backend *base, const struct run_record *run, const struct process_config *process)
 {
     struct finding *f = calloc(1, sizeof *f);
-    struct buf path = { 0 };
+    char *process_id = memo_process(run->memo);
     json_t *items;
     bool sent;
 
@@ -466,14 +504,15 @@ void robocorp_find(struct backend *base, const struct run_record *run, const str
     f->b = (struct robocorp *)base;
     memcpy(f->run_id, run->id, sizeof f->run_id);
     items = items_of(run->memo, &sent);
-    if (!sent) {
+    if (!sent || json_array_size(items) == 0) {
+        /* Nothing left this machine; or it did, and this API shows nothing to know the run by: a person has to look. */
         robocorp_begin(f->b);
-        later_do(&f->b->later, tell_absent, f);
+        later_do(&f->b->later, sent ? tell_unknown : tell_absent, f);
     } else {
-        buf_adds(&path, "/work-items/");
-        robocorp_percent(&path, json_string_value(json_array_get(items, 0)));
-        ask_send(f->b, &f->ask, "GET", buf_str(&path), NULL, 1, false, item_seen, f);
-        buf_close(&path);
+        ask_route(f->b, &f->ask, "GET", f->b->dialect->item,
+                  &(struct path_words) { .process = process_id, .item = json_string_value(json_array_get(items, 0)) }, NULL, 1, false,
+                  item_seen, f);
     }
+    free(process_id);
     json_decref(items);
 }

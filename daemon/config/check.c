@@ -44,6 +44,20 @@ static bool is_loopback_url(const char *url)
     return is_loopback(host);
 }
 
+/* Each dialect was served at a place of its own. */
+static void set_api_url(struct workspace_config *w)
+{
+    static const char *const urls[] = { [ROBOCORP_V1] = "https://cloud.robocorp.com/api/v1",
+        [ROBOCORP_PROCESS_V1] = "https://api.eu1.robocorp.com/process-v1",
+        [ROBOCORP_PROCESS_SECRET] = "https://api.eu1.robocloud.eu/workspace-v1" };
+    char *url = strdup(urls[w->api]);
+
+    if (url == NULL)
+        abort();
+    free(w->api_url);
+    w->api_url = url;
+}
+
 static void check_workspace(struct loader *l, struct section *s)
 {
     static const char *const remote[] = { "api_url", "api", "api_key", "ca_file", "proxy", "rate", "poll_min", "poll_max", NULL };
@@ -65,8 +79,8 @@ static void check_workspace(struct loader *l, struct section *s)
         complain(l, s, NULL, "id is missing: the workspace's id at the Control Room");
     if (!has(s, "api_key"))
         complain(l, s, NULL, "the API key is missing: api_key_file, api_key_env or api_key_credential");
-    if (w->api != ROBOCORP_V1)
-        complain(l, s, setting_of(s, "api"), "this dialect is not supported by this version: v1 is");
+    if (!has(s, "api_url"))
+        set_api_url(w);
     if (strncmp(w->api_url, "https://", 8) != 0 && !is_loopback_url(w->api_url))
         complain(l, s, setting_of(s, "api_url"), "the URL has to begin with https:// (http:// is for loopback addresses): the key"
                  " would travel for all to read");
@@ -108,6 +122,8 @@ static void check_process(struct loader *l, struct section *s)
     none_of(l, s, local, "a process of a Control Room has no such key");
     if (has(s, "process_id") == has(s, "process_name"))
         complain(l, s, NULL, "one of process_id and process_name has to be there, and not both");
+    else if (p->workspace->api == ROBOCORP_PROCESS_SECRET && has(s, "process_name"))
+        complain(l, s, setting_of(s, "process_name"), "api = process-secret cannot look a process up: give its process_id");
 }
 
 static void needs_process(struct loader *l, const struct section *s)

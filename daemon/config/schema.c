@@ -63,9 +63,12 @@ static const struct key_row workspace_keys[] = {
       "The workspace's id at the Control Room. A local one has an id made of its name unless it is given one." },
     { "api_url", KEY_STRING, offsetof(struct workspace_config, api_url), "https://cloud.robocorp.com/api/v1",
       NULL, 0, 0,
-      "robocorp: the API's base URL." },
+      "robocorp: the API's base URL. The default is that of v1; process-v1 has https://api.eu1.robocorp.com/process-v1,"
+      " process-secret https://api.eu1.robocloud.eu/workspace-v1." },
     { "api", KEY_CHOICE, offsetof(struct workspace_config, api), "v1", "v1 process-v1 process-secret", 0, 0,
-      "robocorp: the dialect. This version speaks v1." },
+      "robocorp: the dialect. process-v1 is the older workspace API: it cannot stop a run. process-secret is the oldest: the"
+      " key is the process's secret, a run takes one payload and no files, and a start without an answer cannot be looked up:"
+      " it stays unconfirmed until a person cancels it." },
     { "api_key", KEY_SECRET, offsetof(struct workspace_config, api_key), NULL, NULL, 0, 0,
       "robocorp: the API key." },
     { "ca_file", KEY_PATH, offsetof(struct workspace_config, ca_file), NULL, NULL, 0, 0,

@@ -3,7 +3,8 @@
 
     control_room.py [--port N]      prints "listening PORT"
 
-Beside the API (/api/v1/workspaces/WS/...) it has a side door for tests:
+The older APIs (/process-v1/workspaces/WS/..., and /workspace-v1/workspaces/WS/... with a process's secret) stand beside it,
+over the same runs. It has a side door for tests:
 
     POST /_/script   {"polls", "result", "steps", "outputs", "page_size", "faults", "processes", "next_host"}
     GET  /_/state    {"requests": {route: count}, "runs": [...], "work_items": [...], "complaints": [...]}
@@ -24,6 +25,7 @@ import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 KEY = "RC-WSKEY test-key"
+SECRET = "test-key"
 WORKSPACE = "ws-1"
 
 
@@ -127,7 +129,12 @@ class Handler(BaseHTTPRequestHandler):
             elif path.startswith("/files/"):
                 self.files(path)
             elif path.startswith(f"/api/v1/workspaces/{WORKSPACE}"):
-                self.api([urllib.parse.unquote(p) for p in path.split("/")[5:]])
+                self.api([urllib.parse.unquote(p) for p in path.split("/")[5:]], self.ROUTES, "Authorization", KEY)
+            elif path.startswith(f"/process-v1/workspaces/{WORKSPACE}"):
+                self.api([urllib.parse.unquote(p) for p in path.split("/")[4:]], self.OLD_ROUTES, "Authorization", KEY)
+            elif path.startswith(f"/workspace-v1/workspaces/{WORKSPACE}"):
+                self.api([urllib.parse.unquote(p) for p in path.split("/")[4:]], self.OLDEST_ROUTES, "robocloud-process-secret",
+                         SECRET)
             else:
                 raise Refusal(404, "NOT_FOUND", f"no such path {path}")
         except Refusal as refusal:
@@ -206,10 +213,34 @@ class Handler(BaseHTTPRequestHandler):
         ("POST", r"work-items/([^/]+)/files", "create_file"),
     ]
 
-    def api(self, segments):
+    OLD_ROUTES = [
+        ("GET", r"processes", "old_processes"),
+        ("GET", r"pruns", "old_runs"),
+        ("GET", r"processes/([^/]+)/runs", "old_runs"),
+        ("POST", r"processes/([^/]+)/run-request", "old_start"),
+        ("GET", r"processes/([^/]+)/runs/([^/]+)", "old_run"),
+        ("GET", r"processes/([^/]+)/runs/([^/]+)/robotRuns", "old_steps"),
+        ("GET", r"processes/([^/]+)/runs/([^/]+)/robotRuns/([^/]+)/artifacts", "old_artifacts"),
+        ("GET", r"processes/([^/]+)/runs/([^/]+)/robotRuns/([^/]+)/artifacts/([^/]+)/(.+)", "old_artifact"),
+        ("GET", r"processes/([^/]+)/runs/([^/]+)/robotRuns/([^/]+)/messages", "old_console"),
+        ("GET", r"processes/([^/]+)/runs/([^/]+)/robotRuns/([^/]+)/events", "old_events"),
+        ("GET", r"processes/([^/]+)/runs/([^/]+)/work-items", "old_run_items"),
+        ("POST", r"processes/([^/]+)/work-items", "old_create_item"),
+        ("GET", r"processes/([^/]+)/work-items/([^/]+)", "old_item"),
+        ("POST", r"processes/([^/]+)/work-items/([^/]+)/files/upload", "old_create_file"),
+    ]
+    OLDEST_ROUTES = [
+        ("POST", r"processes/([^/]+)/runs", "oldest_start"),
+        ("GET", r"processes/([^/]+)/runs/([^/]+)", "old_run"),
+        ("GET", r"processes/([^/]+)/runs/([^/]+)/robotRuns", "old_steps"),
+        ("GET", r"processes/([^/]+)/runs/([^/]+)/robotRuns/([^/]+)/artifacts", "old_artifacts"),
+        ("GET", r"processes/([^/]+)/runs/([^/]+)/robotRuns/([^/]+)/artifacts/([^/]+)/(.+)", "old_artifact"),
+    ]
+
+    def api(self, segments, routes, header, key):
         room = self.room
         path = "/".join(segments)
-        for method, pattern, name in self.ROUTES:
+        for method, pattern, name in routes:
             match = re.fullmatch(pattern, path)
             if method == self.method and match:
                 break
@@ -217,7 +248,7 @@ class Handler(BaseHTTPRequestHandler):
             raise Refusal(404, "NOT_FOUND", f"no operation {self.method} {path}")
         with room.lock:
             room.requests[name] = room.requests.get(name, 0) + 1
-        if self.headers.get("Authorization") != KEY:
+        if self.headers.get(header) != key:
             raise Refusal(403, "FORBIDDEN", "wrong key")
         kind, fault = room.fault(name)
         if kind == "reset_before":
@@ -364,6 +395,91 @@ class Handler(BaseHTTPRequestHandler):
         if not isinstance(body.get("file_name"), str) or not isinstance(body.get("file_size"), int):
             raise Refusal(400, "BAD_REQUEST", "file_name and file_size are required")
         return {"upload": {"url": f"http://{self.headers['Host']}/files/{item_id}", "form_data": {"key": "k", "policy": "p"}}}
+
+    # --- the older APIs, over the same runs --------------------------------------------------------------------------
+
+    STATES = {"new": "INI", "in_progress": "IP", "stopping": "IP", "completed": "COMPL", "unresolved": "PENDING"}
+
+    def old_processes(self):
+        return {"data": self.room.script["processes"]}
+
+    def old_form(self, run):
+        return {"id": run["id"], "state": self.STATES[run["state"]], "result": "success" if run["state"] == "completed" else None,
+                "errorCode": None, "workspaceId": WORKSPACE, "processId": run["process"]["id"], "runNo": 1,
+                "robotRuns": [{"id": s["id"]} for s in run["steps"]]}
+
+    def old_run(self, process_id, run_id):
+        self.get_run(run_id)
+        if self.room.runs[run_id]["process"]["id"] != process_id:
+            raise Refusal(404, "NOT_FOUND", "no such run of this process")
+        return self.old_form(self.room.runs[run_id])
+
+    def old_runs(self, process_id=None):
+        runs = [self.old_form(r) for r in self.room.runs.values() if process_id in (None, r["process"]["id"])]
+        runs = runs[::-1][:int(self.query.get("limit", 10))]
+        return {"data": runs} if process_id else runs
+
+    def old_start(self, process_id):
+        body = json.loads(self.body)
+        if body.get("type") != "workItemIds":
+            raise Refusal(400, "BAD_REQUEST", "type is wrong")
+        self.body = json.dumps({"type": "with_work_item_ids", "work_item_ids": body["workItemIds"]})
+        return {"id": self.start_run(process_id)["id"], "workItemIds": body["workItemIds"]}
+
+    def oldest_start(self, process_id):
+        item = {"process": {"id": process_id}, "payload": json.loads(self.body)}
+        self.body = json.dumps(item)
+        made = self.create_item()
+        self.body = json.dumps({"type": "with_work_item_ids", "work_item_ids": [made["id"]]})
+        return {"message": "OK", "workspaceId": WORKSPACE, "processId": process_id, "processRunId": self.start_run(process_id)["id"]}
+
+    def old_steps(self, process_id, run_id):
+        return [{"id": s["id"]} for s in self.run_or_404(run_id)["steps"]]
+
+    def old_artifacts(self, process_id, run_id, step_id):
+        return [{"id": f"art-{n}", "fileName": a["name"], "fileSIze": len(a["content"])}
+                for n, a in enumerate(self.step(step_id)["artifacts"])]
+
+    def old_artifact(self, process_id, run_id, step_id, artifact_id, name):
+        artifact = self.step(step_id)["artifacts"][int(artifact_id[4:])]
+        if artifact["name"] != name:
+            raise Refusal(404, "NOT_FOUND", "no such file")
+        return self.link(artifact["content"])
+
+    def old_console(self, process_id, run_id, step_id):
+        return [{"seqNo": n, "message": m, "timestamp": f"2026-01-05T10:00:{n:02d}Z"}
+                for n, m in enumerate(self.step(step_id)["console"])]
+
+    def old_events(self, process_id, run_id, step_id):
+        return [{"seqNo": "1", "timestamp": "2026-01-05T10:00:05Z", "eventType": 1, "data": {}}]
+
+    def old_item_form(self, item):
+        return {"id": item["id"], "state": item["state"].upper(), "createTs": item["created_at"], "payload": item["payload"],
+                "processRunId": (item["process_run"] or {}).get("id"), "activityRunId": item.get("activity"), "files": item["files"]}
+
+    def old_create_item(self, process_id):
+        self.body = json.dumps({"process": {"id": process_id}, "payload": json.loads(self.body)["payload"]})
+        return {"id": self.create_item()["id"]}
+
+    def old_item(self, process_id, item_id):
+        return self.old_item_form(self.get_item(item_id))
+
+    def old_run_items(self, process_id, run_id):
+        run = self.run_or_404(run_id)
+        inputs = [self.old_item_form(i) for i in self.room.items.values() if (i["process_run"] or {}).get("id") == run_id]
+        for item in inputs:
+            item["activityRunId"] = run["steps"][0]["id"]
+            if run["state"] == "unresolved":
+                item.update(state="FAILED", exception={"code": "INVALID_ORDER", "type": "BUSINESS", "message": "no such order"})
+        outputs = [{"id": f"out-{n}", "state": "NEW", "processRunId": run_id, "payload": o["payload"], "files": []}
+                   for n, o in enumerate(self.room.script["outputs"])]
+        return {"data": outputs + inputs}
+
+    def old_create_file(self, process_id, item_id):
+        body = json.loads(self.body)
+        self.body = json.dumps({"file_name": body["fileName"], "file_size": body["fileSize"]})
+        upload = self.create_file(item_id)["upload"]
+        return {"url": upload["url"], "fields": upload["form_data"]}
 
 
 def serve(port=0):
