@@ -147,6 +147,7 @@ static void configure(struct backend *base, const struct workspace_config *set)
         return;
     }
     b->access = now;
+    b->denials = 0;   /* the key may be another */
     access_release(before);
     process_forget_all(b);
 }

@@ -13,6 +13,10 @@
 #include "robocorp_internal.h"
 
 #define FLIGHTS_MAX 16
+#define BREAK_AFTER 5            /* faults in a row open the circuit */
+#define BREAK_BASE_MS 500
+#define BREAK_CAP_MS 60000
+#define BREAK_PATIENCE_MS 60000  /* what waited that long when a probe fails is told so */
 #define FAULTS_SAID 3            /* in a row */
 #define REST_MS 5000             /* after a 429 that does not say how long */
 #define REST_MAX_MS 600000       /* a server that asks for more is asked again then */
@@ -130,6 +134,36 @@ static void rest(struct ask *ask)
         ask->b->quiet_until_ms = until_ms;
 }
 
+/* The breaker: a Control Room that answers nothing is left in peace, and then asked one thing at a time until it answers.
+ * What was in flight when the circuit opened tells nothing new. */
+static void weigh_circuit(struct ask *ask)
+{
+    struct robocorp *b = ask->b;
+    int64_t now_ms = time_mono_ms();
+    uint64_t dice;
+
+    if (ask->outcome == ASKED_CANCELED || now_ms < b->broken_until_ms)
+        return;
+    if (ask->outcome != ASKED_NOT_SENT && ask->outcome != ASKED_UNKNOWN) {
+        b->breaks = 0;
+        return;
+    }
+    if (++b->breaks < BREAK_AFTER)
+        return;
+    id_random(&dice, sizeof dice);
+    b->broken_until_ms = now_ms + pace_backoff(BREAK_BASE_MS, BREAK_CAP_MS, b->breaks - BREAK_AFTER + 1, dice);
+}
+
+static bool circuit_is_open(const struct robocorp *b)
+{
+    return b->breaks >= BREAK_AFTER;
+}
+
+static size_t flights_allowed(const struct robocorp *b)
+{
+    return circuit_is_open(b) ? 1 : FLIGHTS_MAX;
+}
+
 /* --- sending ------------------------------------------------------------------------------------------------------ */
 
 static void finish(struct ask *ask)
@@ -140,6 +174,27 @@ static void finish(struct ask *ask)
     robocorp_done(b);        /* the ask's own; the one above keeps the backend until the callback is over */
     ask->cb(ask);
     robocorp_done(b);
+}
+
+/* Whoever ordered them decides anew: a run may have waited longer than its timeout. */
+static void give_up_waiting(struct robocorp *b)
+{
+    int64_t since_ms = time_mono_ms() - BREAK_PATIENCE_MS;
+    struct ask *ask;
+
+    while ((ask = TAILQ_FIRST(&b->queue)) != NULL && ask->queued_ms <= since_ms) {
+        TAILQ_REMOVE(&b->queue, ask, link);
+        ask->outcome = ASKED_NOT_SENT;
+        error_set(&ask->error, BF_ENET, "%s %s: not asked, the Control Room does not answer: %s", ask->request.method,
+                  buf_str(&ask->url), b->trouble);
+        finish(ask);
+    }
+}
+
+static void line_up(struct ask *ask)
+{
+    ask->queued_ms = time_mono_ms();
+    TAILQ_INSERT_TAIL(&ask->b->queue, ask, link);
 }
 
 static bool will_try_again(struct ask *ask)
@@ -165,6 +220,7 @@ static void answered(struct http_request *request, int status)
     TAILQ_REMOVE(&b->flights, ask, link);
     judge(ask, status);
     note_trouble(ask);
+    weigh_circuit(ask);
     if (ask->outcome == ASKED_BUSY)
         rest(ask);
     if (will_try_again(ask)) {
@@ -174,9 +230,13 @@ static void answered(struct http_request *request, int status)
         ask_pump(b);
         return;
     }
+    robocorp_begin(b);
     finish(ask);
+    if (!b->closing && circuit_is_open(b))
+        give_up_waiting(b);
     if (!b->closing)
         ask_pump(b);
+    robocorp_done(b);
 }
 
 static void fly(struct ask *ask)
@@ -210,9 +270,12 @@ static void set_timer(struct robocorp *b, int64_t now_ms)
     struct heap_node *first = heap_first(&b->again);
     int64_t due_ms = first != NULL ? first->due_ms : INT64_MAX;
 
-    if (!TAILQ_EMPTY(&b->queue) && b->flying < FLIGHTS_MAX) {
+    if (!TAILQ_EMPTY(&b->queue) && b->flying < flights_allowed(b)) {
         int64_t token_ms = now_ms + (b->tokens >= 1.0 ? 0 : (int64_t)((1.0 - b->tokens) * 1000.0 / (double)b->set->rate) + 1);
         int64_t send_ms = token_ms > b->quiet_until_ms ? token_ms : b->quiet_until_ms;
+
+        if (circuit_is_open(b) && b->broken_until_ms > send_ms)
+            send_ms = b->broken_until_ms;
 
         due_ms = send_ms < due_ms ? send_ms : due_ms;
     }
@@ -233,10 +296,11 @@ void ask_pump(struct robocorp *b)
     while ((first = heap_first(&b->again)) != NULL && first->due_ms <= now_ms) {
         ask = HEAP_ENTRY(first, struct ask, again);
         heap_remove(&b->again, first);
-        TAILQ_INSERT_TAIL(&b->queue, ask, link);
+        line_up(ask);
     }
     refill(b, now_ms);
-    while (now_ms >= b->quiet_until_ms && b->flying < FLIGHTS_MAX && b->tokens >= 1.0 && (ask = TAILQ_FIRST(&b->queue)) != NULL) {
+    while (now_ms >= b->quiet_until_ms && (!circuit_is_open(b) || now_ms >= b->broken_until_ms) && b->flying < flights_allowed(b) &&
+           b->tokens >= 1.0 && (ask = TAILQ_FIRST(&b->queue)) != NULL) {
         TAILQ_REMOVE(&b->queue, ask, link);
         b->tokens -= 1.0;
         fly(ask);
@@ -277,7 +341,7 @@ void ask_send(struct robocorp *b, struct ask *ask, const char *method, const cha
         later_do(&b->later, cancel_waiting, ask);
         return;
     }
-    TAILQ_INSERT_TAIL(&b->queue, ask, link);
+    line_up(ask);
     /* Not from within the caller's order. */
     set_timer(b, time_mono_ms());
 }

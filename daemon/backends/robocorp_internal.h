@@ -60,6 +60,7 @@ struct ask {
     unsigned tries_left;      /* a GET may be repeated */
     unsigned tries;
     struct heap_node again;   /* waits for its next try */
+    int64_t queued_ms;        /* monotonic: since when it waits for its turn */
     bool flying;
     void (*cb)(struct ask *ask);
     void *data;
@@ -99,6 +100,10 @@ struct robocorp {
     double tokens;
     int64_t tokens_ms;
     int64_t quiet_until_ms;   /* 429: the whole key rests */
+    unsigned breaks;          /* requests in a row that got no good answer: from some number on the circuit is open */
+    int64_t broken_until_ms;  /* and then one request probes */
+    unsigned denials;         /* starts in a row that the key was refused for: starts pause */
+    int64_t denied_until_ms;
     uv_timer_t pace;
     struct follow *follows;
     struct heap polls;

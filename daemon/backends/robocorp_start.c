@@ -11,9 +11,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "belfry/base/time.h"
+#include "belfry/core/pace.h"
 #include "robocorp_internal.h"
 
 #define TRIES 3
+#define DENIED_BASE_MS 5000
+#define DENIED_CAP_MS 600000
+#define DENIED_PROBE_MS 30000
 
 struct starting {
     struct robocorp *b;
@@ -63,12 +68,47 @@ static void not_started(struct starting *s, const struct error *why, bool again,
     starting_free(s);
 }
 
-/* A request before the start went wrong: surely nothing runs. */
+/* A request before the start went wrong, or the start was refused: surely nothing runs. A key that is not accepted pauses all
+ * starts of the workspace. */
 static void give_up(struct starting *s, const struct ask *ask)
 {
     struct error why = ask->error;
+    int64_t wait_ms = ask->retry_after_ms;
+    uint64_t dice;
 
-    not_started(s, &why, ask->outcome != ASKED_REFUSED, ask->retry_after_ms);
+    if (ask->outcome == ASKED_DENIED) {
+        id_random(&dice, sizeof dice);
+        wait_ms = pace_backoff(DENIED_BASE_MS, DENIED_CAP_MS, ++s->b->denials, dice);
+        s->b->denied_until_ms = time_mono_ms() + wait_ms;
+    }
+    not_started(s, &why, ask->outcome != ASKED_REFUSED, wait_ms);
+}
+
+/* --- a pause ------------------------------------------------------------------------------------------------------ */
+
+static void tell_paused(void *data)
+{
+    struct starting *s = data;
+    struct robocorp *b = s->b;
+    int64_t wait_ms = b->denied_until_ms - time_mono_ms();
+    struct error why;
+
+    error_set(&why, BF_EAGAIN, "starts of workspace %s wait: %s", b->set->name, b->trouble);
+    not_started(s, &why, true, wait_ms > 0 ? wait_ms : 0);
+    robocorp_done(b);
+}
+
+/* True when starts pause; the first that comes after the pause is the one that tries. */
+static bool is_paused(struct robocorp *b)
+{
+    int64_t now_ms = time_mono_ms();
+
+    if (b->denials == 0)
+        return false;
+    if (now_ms < b->denied_until_ms)
+        return true;
+    b->denied_until_ms = now_ms + DENIED_PROBE_MS;
+    return false;
 }
 
 /* --- the start itself --------------------------------------------------------------------------------------------- */
@@ -90,6 +130,7 @@ static void start_answered(struct ask *ask)
         error_set(&ask->error, BF_EPROTO, "POST %s: the answer names no process run", buf_str(&ask->url));
     }
     if (ask->outcome == ASKED_GOOD) {
+        s->b->denials = 0;
         reports(s)->started(reports(s)->data, s->run_id, id, NULL, "new", 0);
         starting_free(s);
         return;
@@ -431,6 +472,11 @@ void robocorp_start(struct backend *base, const struct run_record *run, const st
     s->process_id = process->process_id != NULL ? strdup(process->process_id) : NULL;
     s->payloads = json_array_size(input) > 0 ? json_copy((json_t *)(uintptr_t)input) : json_pack("[{}]");
     s->files = files_of(event);
+    if (is_paused(s->b)) {
+        robocorp_begin(s->b);
+        later_do(&s->b->later, tell_paused, s);
+        return;
+    }
     s->items = items_of(run->memo, &sent);
     s->memo_process = memo_process(run->memo);
     if (s->b->dialect->item != NULL && json_array_size(s->items) == json_array_size(s->payloads)) {

@@ -121,6 +121,13 @@ static bool waited_too_long(const struct open_run *run, struct instant now)
     return timeout_ms > 0 && now.wall_ms - run->rec.accepted_ms >= timeout_ms;
 }
 
+static int64_t time_left(const struct open_run *run, struct instant now)
+{
+    int64_t timeout_ms = run->lane->set.timeout_ms;
+
+    return timeout_ms > 0 ? run->rec.accepted_ms + timeout_ms - now.wall_ms : INT64_MAX;
+}
+
 void engine_not_started(struct engine *engine, struct instant now, const char *run_id, const struct error *why, bool again,
                         int64_t retry_after_ms)
 {
@@ -134,8 +141,9 @@ void engine_not_started(struct engine *engine, struct instant now, const char *r
         run_collect(engine, run, now, run->rec.stop_as, NULL, NULL);
         return;
     }
-    /* Said at the first fault and when it is given up, not at each try. */
-    if (run->tries == 0 || !again)
+    /* Said at the first fault and when it is given up, not at each try; a start that waits for another's fault to pass is
+     * none. */
+    if ((run->tries == 0 && why->code != BF_EAGAIN) || !again)
         engine->world.note(engine->world.data, &run->rec, why->text);
     if (!again) {
         attempt_failed(engine, run, now, RUN_FAILED, "start_failed", why->text);
@@ -148,7 +156,9 @@ void engine_not_started(struct engine *engine, struct instant now, const char *r
     run->tries++;
     engine_set_text(&run->trouble, why->text);
     wait_ms = pace_backoff(BACKOFF_BASE_MS, BACKOFF_CAP_MS, run->tries, engine_dice(engine));
-    run_delay(engine, run, now, wait_ms > retry_after_ms ? wait_ms : retry_after_ms);
+    if (wait_ms < retry_after_ms)
+        wait_ms = retry_after_ms;
+    run_delay(engine, run, now, wait_ms < time_left(run, now) ? wait_ms : time_left(run, now));
 }
 
 static void look_again(struct engine *e, struct open_run *run, struct instant now)

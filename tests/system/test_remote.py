@@ -140,6 +140,26 @@ def test_a_bad_key_holds_runs_and_is_said(cloud, room):
     assert cloud.ended(run_id)["state"] == "canceled"
 
 
+def test_a_refused_key_pauses_the_starts_and_is_said_once(cloud, room):
+    cloud.env["CLOUD_KEY"] = "not-the-secret"
+    cloud.cloud("overlap = allow_all\ntimeout = 2s")
+    runs = [cloud.begin("invoices", input={"n": n}) for n in range(5)]
+    records = [cloud.ended(run_id) for run_id in runs]
+    assert [r["state"] for r in records] == ["failed"] * 5, "not before their timeout, and then they do end"
+    assert all("not accept" in r["error"]["message"] or "FORBIDDEN" in r["error"]["message"] for r in records)
+    assert sum(room.state()["requests"].values()) <= 6, "one start tries, the others wait"
+    assert cloud.log_text().count("does not accept the key, or the key") == 1
+
+
+def test_a_silent_room_is_left_in_peace(cloud, room):
+    room.script(faults=[{"route": "processes", "kind": "reset_before", "times": 7}])
+    cloud.cloud("overlap = allow_all")
+    runs = [cloud.begin("invoices", input={"n": n}) for n in range(8)]
+    for run_id in runs:
+        assert cloud.ended(run_id)["state"] == "completed"
+    assert len(room.state()["runs"]) == 8
+
+
 def test_unresolved_is_failed_with_its_reason(cloud, room):
     room.script(result="unresolved")
     cloud.cloud()
