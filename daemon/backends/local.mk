@@ -13,11 +13,13 @@ libbelfry_a_SOURCES += \
 	daemon/backends/robocorp_dialect.h \
 	daemon/backends/robocorp_fetch.c \
 	daemon/backends/robocorp_follow.c \
+	daemon/backends/robocorp_follow.h \
 	daemon/backends/robocorp_internal.h \
 	daemon/backends/robocorp_collect.h \
 	daemon/backends/robocorp_pages.c \
 	daemon/backends/robocorp_pieces.c \
 	daemon/backends/robocorp_process.c \
+	daemon/backends/robocorp_rounds.c \
 	daemon/backends/robocorp_start.c
 noinst_HEADERS += \
 	include/belfry/backends/backend.h \

@@ -9,39 +9,13 @@
 #include "belfry/base/text.h"
 #include "belfry/base/time.h"
 #include "belfry/core/pace.h"
-#include "robocorp_internal.h"
+#include "robocorp_follow.h"
 
 #define FAULT_BASE_MS 2000
 #define FAULT_CAP_MS 60000
 #define MISSING_LOOKS 3
 #define MISSING_MS 120000        /* a run that the Control Room does not know for that long is lost */
 
-struct follow {
-    struct robocorp *b;
-    struct ask ask;
-    struct pages pages;
-    struct heap_node due;
-    char run_id[ID_SIZE];
-    char *remote_id;
-    char *process_id;            /* of the memo, or NULL */
-    int64_t since_ms;            /* monotonic */
-    unsigned faults;
-    unsigned missing;
-    int64_t missing_since_ms;
-    bool asking;
-    bool stop_wanted;            /* not yet taken by the Control Room */
-    bool stopped;                /* an end by our own word */
-    enum stop_how how;
-    bool dropped;                /* forgotten while it was asking */
-    char state[64];
-    int64_t ended_ms;
-    size_t steps, steps_completed;
-    char failure_code[80];
-    char failure[400];
-    UT_hash_handle hh;
-};
-
-static void look(struct follow *f);
 static void send_stop(struct follow *f);
 
 static void follow_free(struct follow *f)
@@ -55,7 +29,9 @@ static void follow_free(struct follow *f)
 
 static void follow_drop(struct follow *f)
 {
+    round_forget(f);
     HASH_DEL(f->b->follows, f);
+    HASH_DELETE(hh_remote, f->b->by_remote, f);
     heap_remove(&f->b->polls, &f->due);
     if (f->asking)
         f->dropped = true;
@@ -65,12 +41,13 @@ static void follow_drop(struct follow *f)
 
 /* --- when to look again ------------------------------------------------------------------------------------------- */
 
-static void set_timer(struct robocorp *b)
+void follow_set_timer(struct robocorp *b)
 {
     struct heap_node *first = heap_first(&b->polls);
     int64_t wait_ms;
 
-    if (first == NULL || b->closing) {
+    /* A round looks at what is due by itself. */
+    if (first == NULL || b->closing || b->round != NULL) {
         (void)uv_timer_stop(&b->poll);
         return;
     }
@@ -82,7 +59,7 @@ static void look_in(struct follow *f, int64_t wait_ms)
 {
     if (heap_set(&f->b->polls, &f->due, time_mono_ms() + wait_ms) != 0)
         abort();
-    set_timer(f->b);
+    follow_set_timer(f->b);
 }
 
 static uint64_t dice(void)
@@ -101,7 +78,7 @@ static void look_later(struct follow *f)
     look_in(f, pace_poll(set->poll_min_ms, set->poll_max_ms, time_mono_ms() - f->since_ms, dice()));
 }
 
-static void look_after_fault(struct follow *f)
+void follow_fault(struct follow *f)
 {
     look_in(f, pace_backoff(FAULT_BASE_MS, FAULT_CAP_MS, ++f->faults, dice()));
 }
@@ -119,7 +96,7 @@ static void tell_end(struct follow *f, enum run_state outcome, const char *code,
     r->ended(r->data, run_id, &end);
     /* The engine forgets it when its end is on disk; until then nothing more is asked. */
     heap_remove(&f->b->polls, &f->due);
-    set_timer(f->b);
+    follow_set_timer(f->b);
 }
 
 static bool begin_answer(struct follow *f)
@@ -156,7 +133,7 @@ static void steps_seen(struct pages *pages, int status)
     if (!begin_answer(f))
         return;
     if (status != 0 && status != BF_ENOENT && status != BF_EPROTO) {
-        look_after_fault(f);
+        follow_fault(f);
         return;
     }
     if (f->steps > 0 && f->steps_completed == f->steps && strcmp(f->state, "completed") == 0)
@@ -236,7 +213,20 @@ static void not_known(struct follow *f)
         tell_end(f, RUN_LOST, "lost", "the Control Room no longer knows this run");
         return;
     }
-    look_after_fault(f);
+    follow_fault(f);
+}
+
+void follow_shown(struct follow *f, const struct room_run *run)
+{
+    f->missing = 0;
+    (void)snprintf(f->state, sizeof f->state, "%s", run->state);
+    f->ended_ms = run->ended_ms;
+    if (run->meaning != ROOM_OPEN)
+        has_ended(f, run->meaning == ROOM_COMPLETED);
+    else if (f->stop_wanted)
+        send_stop(f);
+    else
+        look_later(f);
 }
 
 static void seen(struct ask *ask)
@@ -251,25 +241,18 @@ static void seen(struct ask *ask)
         return;
     }
     if (ask->outcome != ASKED_GOOD || !dialect_run(f->b->dialect, ask->answer, &run)) {
-        look_after_fault(f);
+        follow_fault(f);
         return;
     }
-    f->missing = 0;
-    (void)snprintf(f->state, sizeof f->state, "%s", run.state);
-    f->ended_ms = run.ended_ms;
-    if (run.meaning != ROOM_OPEN)
-        has_ended(f, run.meaning == ROOM_COMPLETED);
-    else if (f->stop_wanted)
-        send_stop(f);
-    else
-        look_later(f);
+    follow_shown(f, &run);
 }
 
-static void look(struct follow *f)
+void follow_look(struct follow *f)
 {
     struct path_words words = words_of(f);
 
     f->asking = true;
+    heap_remove(&f->b->polls, &f->due);
     ask_close(&f->ask);
     ask_route(f->b, &f->ask, "GET", f->b->dialect->run, &words, NULL, 1, false, seen, f);
 }
@@ -277,17 +260,8 @@ static void look(struct follow *f)
 void follow_timer(uv_timer_t *timer)
 {
     struct robocorp *b = timer->data;
-    int64_t now_ms = time_mono_ms();
-    struct heap_node *first;
 
-    while ((first = heap_first(&b->polls)) != NULL && first->due_ms <= now_ms) {
-        struct follow *f = HEAP_ENTRY(first, struct follow, due);
-
-        heap_remove(&b->polls, first);
-        if (!f->asking)
-            look(f);
-    }
-    set_timer(b);
+    round_begin(b);
 }
 
 /* --- stopping ----------------------------------------------------------------------------------------------------- */
@@ -307,7 +281,7 @@ static void stop_answered(struct ask *ask)
         f->stop_wanted = false;
         look_in(f, f->b->set->poll_min_ms);
     } else {
-        look_after_fault(f);
+        follow_fault(f);
     }
 }
 
@@ -363,6 +337,7 @@ void robocorp_follow(struct backend *base, const struct run_record *run, const s
     f->since_ms = time_mono_ms() - (age_ms > 0 ? age_ms : 0);
     f->stopped = run->stop_as != RUN_QUEUED;
     HASH_ADD_STR(b->follows, run_id, f);
+    HASH_ADD_KEYPTR(hh_remote, b->by_remote, f->remote_id, strlen(f->remote_id), f);
     look_in(f, age_ms > 0 && age_ms < b->set->poll_min_ms ? b->set->poll_min_ms - age_ms : b->set->poll_min_ms / 2);
 }
 
@@ -379,7 +354,9 @@ void robocorp_stop(struct backend *base, const struct run_record *run, const str
     if (how == STOP_AT_ONCE)
         f->how = how;
     /* The next look sends it: a run that has ended by then is left in peace. */
-    if (!f->asking)
+    if (!f->asking && b->round != NULL)
+        follow_look(f);
+    else if (!f->asking)
         look_in(f, 0);
 }
 

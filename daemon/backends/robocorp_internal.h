@@ -9,6 +9,7 @@
  *   robocorp_start.c    work items, files, the start; finding a start that got no answer
  *   robocorp_process.c  a process's id by its name
  *   robocorp_follow.c   polling, stopping
+ *   robocorp_rounds.c   polling many runs by lists
  *   robocorp_collect.c  bringing home what a run left behind, piece by piece (robocorp_pieces.c: the kinds)
  *   robocorp_fetch.c    one file brought home
  */
@@ -82,6 +83,7 @@ struct transfer {
 TAILQ_HEAD(transfer_list, transfer);
 
 struct follow;
+struct round;
 struct named_process;
 
 struct robocorp {
@@ -106,8 +108,11 @@ struct robocorp {
     int64_t denied_until_ms;
     uv_timer_t pace;
     struct follow *follows;
+    struct follow *by_remote; /* the same, by the id at the Control Room */
     struct heap polls;
     uv_timer_t poll;
+    struct round *round;      /* a list of runs is being read; or NULL */
+    int64_t no_list_until_ms; /* the key may not list runs: they are asked for one by one */
     struct named_process *names;
     char trouble[512];
     bool trouble_said;        /* in the log */
@@ -156,6 +161,7 @@ struct pages {
     size_t count;
     char *last;               /* the link that led to this page */
     void (*each)(void *data, const json_t *element);
+    bool (*enough)(void *data);   /* may be NULL: asked after each page, true ends the list */
     void (*done)(struct pages *pages, int status);   /* 0, BF_ENOENT (404), BF_ECANCELED, or a fault with ask.error filled */
     void *data;
 };

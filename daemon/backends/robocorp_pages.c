@@ -74,6 +74,10 @@ static void page_came(struct ask *ask)
         status = BF_ENOENT;
     else
         status = ask->outcome == ASKED_DENIED ? BF_EACCES : BF_ENET;
+    if (status == 0 && next != NULL && p->enough != NULL && p->enough(p->data)) {
+        free(next);
+        next = NULL;
+    }
     if (status != 0 || next == NULL) {
         p->done(p, status);
         return;

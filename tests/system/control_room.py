@@ -199,6 +199,7 @@ class Handler(BaseHTTPRequestHandler):
 
     ROUTES = [
         ("GET", r"processes", "processes"),
+        ("GET", r"process-runs", "list_runs"),
         ("GET", r"process-runs/([^/]+)", "get_run"),
         ("POST", r"process-runs/([^/]+)/stop", "stop_run"),
         ("POST", r"processes/([^/]+)/process-runs", "start_run"),
@@ -289,6 +290,12 @@ class Handler(BaseHTTPRequestHandler):
         if run_id not in self.room.runs:
             raise Refusal(404, "NOT_FOUND", "Process run not found")
         return self.room.runs[run_id]
+
+    def list_runs(self):
+        runs = [r for r in self.room.runs.values() if self.query.get("process_id") in (None, r["process"]["id"])]
+        page = self.page(runs[::-1])
+        page["data"] = [self.get_run(r["id"]) for r in page["data"]]
+        return page
 
     def get_run(self, run_id):
         run = self.run_or_404(run_id)

@@ -160,6 +160,28 @@ def test_a_silent_room_is_left_in_peace(cloud, room):
     assert len(room.state()["runs"]) == 8
 
 
+def test_many_runs_are_followed_by_lists(cloud, room):
+    room.script(polls=10000, page_size=50)
+    cloud.cloud("overlap = allow_all")
+    runs = [cloud.begin("invoices", input={"n": n}) for n in range(60)]
+    until(lambda: all(cloud.run(r)["state"] == "running" for r in runs), "they run")
+    until(lambda: room.state()["requests"].get("list_runs", 0) > 10, "lists are read")
+    before = room.state()["requests"]
+    until(lambda: room.state()["requests"]["list_runs"] > before["list_runs"] + 20, "more lists are read")
+    after = room.state()["requests"]
+    assert after.get("get_run", 0) - before.get("get_run", 0) <= after["list_runs"] - before["list_runs"], "not one by one"
+    room.script(polls=1)
+    assert all(cloud.ended(r)["state"] == "completed" for r in runs)
+
+
+def test_a_key_that_may_not_list_runs_follows_them_one_by_one(cloud, room):
+    room.script(faults=[{"route": "list_runs", "kind": "403", "times": 1000}], polls=5)
+    cloud.cloud("overlap = allow_all")
+    for run_id in [cloud.begin("invoices", input={"n": n}) for n in range(5)]:
+        assert cloud.ended(run_id)["state"] == "completed"
+    assert room.state()["requests"].get("list_runs", 0) <= 1
+
+
 def test_unresolved_is_failed_with_its_reason(cloud, room):
     room.script(result="unresolved")
     cloud.cloud()
