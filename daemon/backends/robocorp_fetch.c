@@ -1,4 +1,5 @@
-/* One file brought home: to a temporary name, its size checked, synced, renamed, hashed. The key does not travel with it. */
+/* One file brought home: to a temporary name, its size checked, synced, renamed, hashed. The key does not travel with it. A
+ * download that was cut off goes on where it was when the server can; as long as it gets on, it is not given up. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -85,13 +86,25 @@ static void try_again(struct fetch *f, enum fetched otherwise)
     (void)uv_timer_start(&f->wait, on_wait, (uint64_t)pace_backoff(AGAIN_BASE_MS, AGAIN_CAP_MS, f->tries, dice), 0);
 }
 
+static void from_the_beginning(struct fetch *f)
+{
+    if (ftruncate(f->fd, 0) != 0 || lseek(f->fd, 0, SEEK_SET) != 0) {
+        (void)close(f->fd);
+        f->fd = -1;   /* it is opened anew, and empty */
+    }
+}
+
 static void came(struct http_request *r, int status)
 {
     struct fetch *f = r->data;
+    int64_t have;
 
     transfer_over(f->b, &f->transfer);
+    have = status == 0 && !r->resumed ? r->received : lseek(f->fd, 0, SEEK_CUR);
     if (status != 0) {
         f->error = r->error;
+        if (r->http_status == 0 && r->received > 0)
+            f->tries = 1;   /* it got on */
         if (status == BF_EIO)   /* our own disk: no use in trying at once */
             end(f, FETCH_AGAIN);
         else
@@ -99,11 +112,16 @@ static void came(struct http_request *r, int status)
     } else if (r->http_status == 408 || r->http_status == 429 || r->http_status >= 500) {
         error_set(&f->error, BF_ENET, "a download was answered %ld", r->http_status);
         try_again(f, FETCH_AGAIN);
+    } else if (r->http_status == 416) {   /* there is no rest: from the beginning */
+        from_the_beginning(f);
+        error_set(&f->error, BF_ENET, "a download could not be taken up again");
+        try_again(f, FETCH_AGAIN);
     } else if (r->http_status < 200 || r->http_status >= 300) {
         error_set(&f->error, BF_ENET, "a download was answered %ld", r->http_status);
         end(f, FETCH_EXPIRED);
-    } else if (f->size >= 0 && r->received != f->size) {
-        error_set(&f->error, BF_EPROTO, "%lld bytes came where %lld were announced", (long long)r->received, (long long)f->size);
+    } else if (f->size >= 0 && have != f->size) {
+        error_set(&f->error, BF_EPROTO, "%lld bytes came where %lld were announced", (long long)have, (long long)f->size);
+        from_the_beginning(f);
         try_again(f, FETCH_NEVER);
     } else {
         f->work.data = f;
@@ -117,16 +135,16 @@ static void came(struct http_request *r, int status)
 static void send_it(struct fetch *f)
 {
     http_request_close(&f->transfer.request);
-    if (f->fd > 0)
-        (void)close(f->fd);
-    f->fd = open(f->part, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0640);
+    if (f->fd < 0)
+        f->fd = open(f->part, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0640);
     if (f->fd < 0) {
         error_errno(&f->error, errno, "cannot write %s", f->part);
         end(f, FETCH_AGAIN);
         return;
     }
     f->tries++;
-    f->transfer.request = (struct http_request) { .method = "GET", .url = f->url, .sink_fd = f->fd, .max_answer = INT64_MAX,
+    f->transfer.request = (struct http_request) { .method = "GET", .url = f->url, .sink_fd = f->fd,
+        .resume_from = lseek(f->fd, 0, SEEK_CUR), .max_answer = INT64_MAX,
         .timeout_ms = -1, .ca_file = f->access->ca_file, .proxy = f->access->proxy, .cb = came, .data = f };
     transfer_send(f->b, &f->transfer);
 }

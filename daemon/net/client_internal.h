@@ -29,6 +29,8 @@ struct transfer {
     bool head_whole;               /* its empty line has come */
     int status;                    /* a verdict of our own (BF_ETOOBIG, BF_EIO …) that made curl give up, or 0 */
     bool in_multi;
+    char content_range[64];
+    bool sink_ready;
     char retry_after[64];
     char words[CURL_ERROR_SIZE];   /* curl's own */
     TAILQ_ENTRY(transfer) link;

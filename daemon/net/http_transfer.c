@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -36,6 +37,32 @@ static bool write_all(int fd, const char *bytes, size_t len)
     return true;
 }
 
+/* Before the first byte: does the answer go on where the file ends, or begin anew? */
+static bool prepare_sink(struct transfer *t)
+{
+    struct http_request *request = t->request;
+    long long first = -1;
+    long status = 0;
+
+    if (t->sink_ready || request->resume_from <= 0)
+        return true;
+    t->sink_ready = true;
+    curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (status == 206) {
+        if (sscanf(t->content_range, "bytes %lld-", &first) != 1 || first != request->resume_from) {
+            t->status = error_set(&request->error, BF_EPROTO, "the answer is not the part of the file that was asked for");
+            return false;
+        }
+        request->resumed = true;
+        return true;
+    }
+    if (ftruncate(request->sink_fd, 0) == 0 && lseek(request->sink_fd, 0, SEEK_SET) == 0)
+        return true;
+    error_errno(&request->error, errno, "could not empty the file for an answer");
+    t->status = request->error.code = BF_EIO;
+    return false;
+}
+
 static size_t on_body(char *bytes, size_t size, size_t count, void *data)
 {
     struct transfer *t = data;
@@ -49,6 +76,8 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *data)
         return 0;
     }
     if (request->sink_fd > 0 && is_success(t)) {
+        if (!prepare_sink(t))
+            return 0;
         if (!write_all(request->sink_fd, bytes, len)) {
             error_errno(&request->error, errno, "could not write the answer's body to its file");
             t->status = BF_EIO;
@@ -102,6 +131,7 @@ static void forget_head(struct transfer *t)
     t->request->location[0] = '\0';
     t->request->server_date_ms = 0;
     t->retry_after[0] = '\0';
+    t->content_range[0] = '\0';
     t->head_whole = false;
 }
 
@@ -125,6 +155,7 @@ static size_t on_header(char *line, size_t size, size_t count, void *data)
         t->head_whole = true;
     keep(line, len, "Content-Type", request->content_type, sizeof request->content_type);
     keep(line, len, "Location", request->location, sizeof request->location);
+    keep(line, len, "Content-Range", t->content_range, sizeof t->content_range);
     keep(line, len, "Retry-After", t->retry_after, sizeof t->retry_after);
     keep(line, len, "Date", date, sizeof date);
     if (date[0]) {
@@ -356,6 +387,12 @@ int transfer_prepare(struct transfer *t, const char *user_agent)
     /* Else giving up on a name that does not resolve would join the resolver's thread, and stop the loop with it. */
     curl_easy_setopt(t->easy, CURLOPT_QUICK_EXIT, 1L);
 #endif
+    if (t->request->resume_from > 0 && t->request->sink_fd > 0) {
+        char range[40];
+
+        (void)snprintf(range, sizeof range, "%lld-", (long long)t->request->resume_from);
+        curl_easy_setopt(t->easy, CURLOPT_RANGE, range);
+    }
     set_limits(t);
     rc = set_route(t);
     if (rc == BF_OK)

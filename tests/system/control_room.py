@@ -188,6 +188,11 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(data[: len(data) // 2])
             self.close_connection = True
             return None
+        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range") or "")
+        if asked and room.script.get("ranges", True):
+            first = int(asked.group(1))
+            room.requests["ranges"] = room.requests.get("ranges", 0) + 1
+            return self.answer(206, data[first:], [("Content-Range", f"bytes {first}-{len(data) - 1}/{len(data)}")])
         return self.answer(200, data)
 
     def link(self, content):

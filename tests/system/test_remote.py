@@ -254,6 +254,18 @@ def test_an_expired_link_is_asked_for_again(cloud, room):
     assert [a["name"] for a in record["artifacts"]] == ["log.html"] and "notes" not in record
 
 
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_cut_download_goes_on_where_it_was(cloud, room, ranges):
+    content = "".join(f"{n:07d}\n" for n in range(100000))
+    room.script(ranges=ranges, faults=[{"route": "GET file", "kind": "truncated", "times": 1}],
+                steps=[{"name": "main", "console": [], "artifacts": [{"name": "big.txt", "content": content}]}], outputs=[])
+    cloud.cloud()
+    record = cloud.run_and_wait("invoices")
+    assert (folder(record) / record["artifacts"][0]["path"]).read_text() == content
+    assert record["artifacts"][0]["sha256"] == hashlib.sha256(content.encode()).hexdigest()
+    assert room.state()["requests"].get("ranges", 0) == (1 if ranges else 0)
+
+
 def test_cut_downloads_are_repeated(cloud, room):
     room.script(faults=[{"route": "GET file", "kind": "truncated", "times": 1}, {"route": "GET file", "kind": "500_before", "times": 1}])
     cloud.cloud()

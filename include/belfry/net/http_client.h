@@ -42,6 +42,8 @@ struct http_request {
     const char *upload_path;          /* a file to stream: in a form, or as the raw body when form is NULL */
     const char *upload_name;          /* the file part's filename */
     int sink_fd;                      /* > 0: the body of a 2xx answer is written here, not to `answer` */
+    int64_t resume_from;              /* > 0, with sink_fd: that many bytes lie in the file already. The rest is asked for by
+                                       * Range; an answer that is the whole after all empties the file first */
     int64_t max_answer;               /* bytes; more is BF_ETOOBIG. 0: 8 MiB */
     int64_t connect_timeout_ms;       /* 0: 10 s */
     int64_t timeout_ms;               /* of the whole; 0: 30 s; -1: none, but a stall of 30 s ends it */
@@ -57,6 +59,7 @@ struct http_request {
     bool sent;                        /* at least one byte of the request left this machine */
     struct buf answer;
     int64_t received;                 /* bytes of body */
+    bool resumed;                     /* they are the rest: they follow what was there */
     char content_type[128];
     char location[1024];
     int64_t retry_after_ms;           /* -1: not given; bounded to one day */
