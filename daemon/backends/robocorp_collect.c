@@ -82,7 +82,7 @@ void piece_done(struct piece *p)
 {
     struct gathering *g = p->g;
 
-    if (p->kind == PIECE_CONSOLE)
+    if (p->kind == PIECE_CONSOLE || p->kind == PIECE_EVENTS)
         g->console_busy = false;
     piece_free(p);
     g->hands--;
@@ -158,15 +158,15 @@ void gather_payload(struct gathering *g, const char *folder, const json_t *paylo
     free(text);
 }
 
-static int open_console(struct gathering *g)
+int gather_open(struct gathering *g, const char *name, int *fd)
 {
-    char *path = file_join(g->dir, "console.log");
+    char *path = file_join(g->dir, name);
     struct error why;
     int status = 0;
 
-    g->console_fd = path != NULL ? open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0640) : -1;
-    if (g->console_fd < 0) {
-        status = error_errno(&why, errno, "cannot write %s/console.log", g->dir);
+    *fd = path != NULL ? open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0640) : -1;
+    if (*fd < 0) {
+        status = error_errno(&why, errno, "cannot write %s/%s", g->dir, name);
         gather_fail(g, status, &why);
     }
     free(path);
@@ -196,6 +196,8 @@ static void finish(struct gathering *g)
 
     if (g->console_fd >= 0 && close(g->console_fd) != 0 && g->status == 0)
         g->status = error_errno(&g->error, errno, "cannot write console.log");
+    if (g->events_fd >= 0 && close(g->events_fd) != 0 && g->status == 0)
+        g->status = error_errno(&g->error, errno, "cannot write events.jsonl");
     if (g->b->closing && g->status == 0)
         g->status = BF_ECANCELED;
     if (g->status != 0) {
@@ -288,7 +290,7 @@ void robocorp_collect(struct backend *base, const struct run_record *run, const 
     g->items = json_incref(json_object_get(memo, "items"));
     g->collected = (struct collection) { .steps = json_array(), .work_items = json_pack("{s:[], s:[]}", "input", "output"),
         .artifacts = json_array(), .notes = json_array() };
-    g->console_fd = -1;
+    g->console_fd = g->events_fd = -1;
     STAILQ_INIT(&g->pieces);
     STAILQ_INIT(&g->console);
     json_decref(memo);
@@ -299,7 +301,7 @@ void robocorp_collect(struct backend *base, const struct run_record *run, const 
         keep_inputs(g);
     }
     if ((g->results & RESULTS_LOG) != 0)
-        (void)open_console(g);
+        (void)gather_open(g, "console.log", &g->console_fd);
     robocorp_begin(g->b);
     later_do(&g->b->later, begin, g);
 }

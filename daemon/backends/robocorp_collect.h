@@ -7,7 +7,7 @@
 #include "belfry/base/file.h"
 #include "robocorp_internal.h"
 
-enum piece_kind { PIECE_STEPS, PIECE_ARTIFACTS, PIECE_ARTIFACT, PIECE_CONSOLE, PIECE_OUTPUTS, PIECE_FILE };
+enum piece_kind { PIECE_STEPS, PIECE_ARTIFACTS, PIECE_ARTIFACT, PIECE_CONSOLE, PIECE_EVENTS, PIECE_OUTPUTS, PIECE_FILE };
 
 struct gathering;
 
@@ -52,6 +52,7 @@ struct gathering {
     bool console_busy;
     size_t hands;
     int console_fd;
+    int events_fd;            /* made when there is an event */
     bool outputs_old;         /* the older route of outputs is tried */
     int status;
     struct error error;
@@ -69,6 +70,8 @@ bool gather_take(struct gathering *g, const char *path);
 /* A free path "folder/NAME" for a name from outside, on the heap; two names that would meet get a number. `safe` gets the
  * name. */
 char *gather_free_path(struct gathering *g, const char *folder, const char *name, char safe[FILE_NAME_MAX + 1]);
+/* A new file of the folder; a fault ends the whole. */
+int gather_open(struct gathering *g, const char *name, int *fd);
 int gather_folder(struct gathering *g, const char *relative);
 void gather_payload(struct gathering *g, const char *folder, const json_t *payload);
 

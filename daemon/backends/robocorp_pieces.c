@@ -170,30 +170,19 @@ static void artifacts_read(struct pages *pages, int status)
 
 /* --- console ------------------------------------------------------------------------------------------------------ */
 
-static void each_message(void *data, const json_t *message)
+static void write_line(struct gathering *g, int fd, const struct buf *line)
 {
-    struct piece *p = data;
-    struct gathering *g = p->g;
-    const char *time = json_str(message, "timestamp"), *text = json_str(message, "message");
-    struct buf line = { 0 };
-    const char *at;
-    size_t left;
+    const char *at = buf_str(line);
+    size_t left = line->len;
 
-    if (text == NULL || g->status != 0)
-        return;
-    buf_addf(&line, "%s%s%s", time != NULL ? time : "", time != NULL ? " " : "", text);
-    if (line.len == 0 || line.data[line.len - 1] != '\n')
-        buf_addc(&line, '\n');
-    at = buf_str(&line);
-    left = line.len;
     while (left > 0) {
-        ssize_t n = write(g->console_fd, at, left);
+        ssize_t n = write(fd, at, left);
 
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0) {
             struct error why;
-            int code = error_errno(&why, errno, "cannot write console.log");
+            int code = error_errno(&why, errno, "cannot write to %s", g->dir);
 
             gather_fail(g, code, &why);
             break;
@@ -201,7 +190,50 @@ static void each_message(void *data, const json_t *message)
         at += n;
         left -= (size_t)n;
     }
+}
+
+static void each_message(void *data, const json_t *message)
+{
+    struct piece *p = data;
+    struct gathering *g = p->g;
+    const char *time = json_str(message, "timestamp"), *text = json_str(message, "message");
+    struct buf line = { 0 };
+
+    if (text == NULL || g->status != 0)
+        return;
+    buf_addf(&line, "%s%s%s", time != NULL ? time : "", time != NULL ? " " : "", text);
+    if (line.len == 0 || line.data[line.len - 1] != '\n')
+        buf_addc(&line, '\n');
+    write_line(g, g->console_fd, &line);
     buf_close(&line);
+}
+
+/* One object a line, as the Control Room gives it, with the step run that it is of. */
+static void each_event(void *data, const json_t *event)
+{
+    struct piece *p = data;
+    struct gathering *g = p->g;
+    json_t *whole = json_pack("{s:s, s:O}", "step_run_id", p->id, "event", event);
+    char *text = json_text(whole);
+    struct buf line = { 0 };
+
+    if (text == NULL)
+        abort();
+    buf_addf(&line, "%s\n", text);
+    if (g->status == 0 && (g->events_fd >= 0 || gather_open(g, "events.jsonl", &g->events_fd) == 0))
+        write_line(g, g->events_fd, &line);
+    json_decref(whole);
+    free(text);
+    buf_close(&line);
+}
+
+static void events_read(struct pages *pages, int status)
+{
+    struct piece *p = pages->data;
+
+    if (status != BF_ENOENT)   /* a server may have none */
+        (void)weigh_list(p, status, "the events of a step");
+    piece_done(p);
 }
 
 static void console_read(struct pages *pages, int status)
@@ -253,6 +285,12 @@ static void each_step(void *data, const json_t *step)
     }
     if ((g->results & RESULTS_LOG) != 0 && g->b->dialect->console != NULL) {
         p = piece_new(g, PIECE_CONSOLE);
+        STAILQ_REMOVE(&g->pieces, p, piece, next);
+        p->id = gather_copy(id);
+        STAILQ_INSERT_TAIL(&g->console, p, next);
+    }
+    if ((g->results & RESULTS_LOG) != 0 && g->b->dialect->events != NULL) {
+        p = piece_new(g, PIECE_EVENTS);
         STAILQ_REMOVE(&g->pieces, p, piece, next);
         p->id = gather_copy(id);
         STAILQ_INSERT_TAIL(&g->console, p, next);
@@ -367,6 +405,9 @@ void piece_begin(struct piece *p)
         break;
     case PIECE_CONSOLE:
         read_list(p, d->console, each_message, console_read);
+        break;
+    case PIECE_EVENTS:
+        read_list(p, d->events, each_event, events_read);
         break;
     case PIECE_OUTPUTS:
         read_outputs(p);

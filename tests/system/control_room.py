@@ -212,6 +212,7 @@ class Handler(BaseHTTPRequestHandler):
         ("GET", r"step-runs/([^/]+)/artifacts", "artifacts"),
         ("GET", r"step-runs/([^/]+)/artifacts/([^/]+)", "artifact"),
         ("GET", r"step-runs/([^/]+)/console-messages", "console"),
+        ("GET", r"step-runs/([^/]+)/events", "events"),
         ("GET", r"outputs", "outputs"),
         ("GET", r"work-items", "list_items"),
         ("POST", r"work-items", "create_item"),
@@ -369,6 +370,10 @@ class Handler(BaseHTTPRequestHandler):
     def console(self, step_id):
         return self.page([{"timestamp": f"2026-01-05T10:00:{n:02d}.000Z", "message": m}
                           for n, m in enumerate(self.step(step_id)["console"])])
+
+    def events(self, step_id):
+        return self.page([{"timestamp": "2026-01-05T10:00:00.000Z", "event_type": kind}
+                          for kind in self.step(step_id).get("events", [])])
 
     def outputs(self):
         run = self.run_or_404(self.query.get("process_run_id", ""))

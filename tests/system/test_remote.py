@@ -41,7 +41,8 @@ def test_outputs_come_home(cloud, room):
     room.script(steps=[
         {"name": "producer", "artifacts": [{"name": "log.html", "content": "<html>1</html>"},
                                            {"name": "log.html", "content": "<html>two</html>"},
-                                           {"name": "../../etc/passwd", "content": "x" * 70000}], "console": ["a", "b", "c"]},
+                                           {"name": "../../etc/passwd", "content": "x" * 70000}], "console": ["a", "b", "c"],
+         "events": ["one", "two", "three"]},
         {"name": "/abs/../name", "artifacts": [{"name": "\x1b[31m.txt", "content": "c"}], "console": ["d\n"]}],
         outputs=[{"payload": {"n": 1}, "files": []}, {"payload": [1, "zwei"], "files": [{"name": "payload.json", "content": "p"}]},
                  {"payload": None, "files": [{"name": "r.csv", "content": "a;b\n"}]}])
@@ -67,7 +68,10 @@ def test_outputs_come_home(cloud, room):
     assert json.loads((where / outputs[1]["path"] / "payload.json").read_text()) == [1, "zwei"]
     assert [i["payload"] for i in record["work_items"]["input"]] == [{"order": 1}, {"order": 2}]
     everything = sorted(p.relative_to(where).parts[0] for p in where.rglob("*"))
-    assert set(everything) == {"run.json", "console.log", "artifacts", "work-items"}
+    assert set(everything) == {"run.json", "console.log", "events.jsonl", "artifacts", "work-items"}
+    events = [json.loads(line) for line in (where / "events.jsonl").read_text().splitlines()]
+    assert [e["event"]["event_type"] for e in events] == ["one", "two", "three"]
+    assert {e["step_run_id"] for e in events} == {record["steps"][0]["id"]}
     state = room.state()
     assert len(state["runs"]) == 1 and state["complaints"] == []
     assert [i["payload"] for i in state["work_items"]] == [{"order": 1}, {"order": 2}]
