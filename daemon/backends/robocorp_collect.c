@@ -50,6 +50,7 @@ static void piece_free(struct piece *p)
     free(p->id);
     free(p->step_id);
     free(p->url);
+    free(p->item);
     free(p->path);
     free(p->shown);
     free(p->name);

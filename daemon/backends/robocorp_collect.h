@@ -17,6 +17,7 @@ struct piece {
     char *id;                 /* the step run's, the artifact's */
     char *step_id;
     char *url;                /* PIECE_FILE */
+    char *item;               /* the work item that it is of; NULL: it has no id */
     char *path;               /* where a file goes */
     char *shown;              /* its name, for notes */
     char *name;               /* as the Control Room has it */

@@ -54,6 +54,7 @@ static int weigh_list(struct piece *p, int status, const char *what)
 /* --- files -------------------------------------------------------------------------------------------------------- */
 
 static void ask_for_link(struct piece *p);
+static void ask_for_item(struct piece *p);
 
 static void fetched(struct fetch *f)
 {
@@ -75,6 +76,11 @@ static void fetched(struct fetch *f)
             p->link_again = true;
             ask_close(&p->ask);
             ask_for_link(p);
+            return;
+        }
+        if (p->kind == PIECE_FILE && !p->link_again && p->item != NULL) {
+            p->link_again = true;
+            ask_for_item(p);
             return;
         }
         leave_out(p, f->error.text);
@@ -307,7 +313,36 @@ static void steps_read(struct pages *pages, int status)
 
 /* --- outputs ------------------------------------------------------------------------------------------------------ */
 
-static void add_file(struct gathering *g, const char *folder, const json_t *file, json_t *names)
+/* The links of a work item's files live for an hour: the item has new ones. */
+static void item_came(struct ask *ask)
+{
+    struct piece *p = ask->data;
+    const json_t *file;
+    size_t i;
+
+    json_array_foreach(json_object_get(ask->answer, "files"), i, file) {
+        const char *name = dialect_text(file, "name|fileName"), *url = dialect_text(file, "download.url|url");
+
+        if (name != NULL && url != NULL && strcmp(name, p->name) == 0) {
+            fetch_piece(p, url);
+            return;
+        }
+    }
+    if (ask->outcome == ASKED_GOOD || ask->outcome == ASKED_REFUSED)
+        leave_out(p, "its link has expired, and there is no new one");
+    else
+        (void)weigh(p, ask, p->shown);
+    piece_done(p);
+}
+
+static void ask_for_item(struct piece *p)
+{
+    struct path_words words = { .process = p->g->process_id, .item = p->item };
+
+    ask_route(p->g->b, &p->ask, "GET", p->g->b->dialect->item, &words, NULL, TRIES, false, item_came, p);
+}
+
+static void add_file(struct gathering *g, const char *folder, const char *item, const json_t *file, json_t *names)
 {
     const char *name = dialect_text(file, "name|fileName"), *url = dialect_text(file, "download.url|url");
     const json_t *size = dialect_member(file, "size|fileSize");
@@ -320,6 +355,8 @@ static void add_file(struct gathering *g, const char *folder, const json_t *file
     }
     p = piece_new(g, PIECE_FILE);
     p->url = gather_copy(url);
+    p->item = gather_copy(item);
+    p->name = gather_copy(name);
     p->size = json_is_number(size) ? (int64_t)json_number_value(size) : -1;
     p->path = gather_free_path(g, folder, name, safe);
     p->shown = gather_copy(p->path);
@@ -351,7 +388,7 @@ static void each_output(void *data, const json_t *item)
     (void)gather_take(g, buf_str(&folder));
     folder.data[folder.len - strlen("/payload.json")] = '\0';
     json_array_foreach(files, i, file)
-        add_file(g, buf_str(&folder), file, names);
+        add_file(g, buf_str(&folder), json_str(item, "id"), file, names);
     json_decref(names);
     buf_close(&folder);
 }

@@ -402,6 +402,11 @@ class Handler(BaseHTTPRequestHandler):
         return self.room.items[item_id]
 
     def get_item(self, item_id):
+        if item_id.startswith("out-"):
+            output = self.room.script["outputs"][int(item_id[4:])]
+            return {"id": item_id, "state": "new", "payload": output["payload"],
+                    "files": [{"id": f"f-{k}", "name": f["name"], "size": len(f["content"]),
+                               "download": {"url": self.link(f["content"])}} for k, f in enumerate(output["files"])]}
         if item_id not in self.room.items:
             raise Refusal(404, "NOT_FOUND", "Work item not found")
         return self.room.items[item_id]

@@ -258,6 +258,15 @@ def test_an_expired_link_is_asked_for_again(cloud, room):
     assert [a["name"] for a in record["artifacts"]] == ["log.html"] and "notes" not in record
 
 
+def test_an_expired_link_of_an_output_is_asked_for_again(cloud, room):
+    room.script(faults=[{"route": "GET file", "kind": "404", "times": 1}], steps=[])
+    cloud.cloud()
+    record = cloud.run_and_wait("invoices")
+    output = record["work_items"]["output"][0]
+    assert output["files"] == ["r.csv"] and "notes" not in record, record
+    assert (folder(record) / output["path"] / "r.csv").read_text() == "a;b\n"
+
+
 @pytest.mark.parametrize("ranges", [True, False])
 def test_a_cut_download_goes_on_where_it_was(cloud, room, ranges):
     content = "".join(f"{n:07d}\n" for n in range(100000))
