@@ -12,15 +12,20 @@ libbelfry_a_SOURCES += \
 	daemon/backends/robocorp_dialect.c \
 	daemon/backends/robocorp_dialect.h \
 	daemon/backends/robocorp_fetch.c \
+	daemon/backends/robocorp_find.c \
 	daemon/backends/robocorp_follow.c \
 	daemon/backends/robocorp_follow.h \
 	daemon/backends/robocorp_internal.h \
 	daemon/backends/robocorp_collect.h \
+	daemon/backends/robocorp_items.c \
+	daemon/backends/robocorp_memo.c \
 	daemon/backends/robocorp_pages.c \
 	daemon/backends/robocorp_pieces.c \
 	daemon/backends/robocorp_process.c \
 	daemon/backends/robocorp_rounds.c \
-	daemon/backends/robocorp_start.c
+	daemon/backends/robocorp_start.c \
+	daemon/backends/robocorp_start.h \
+	daemon/backends/robocorp_upload.c
 noinst_HEADERS += \
 	include/belfry/backends/backend.h \
 	include/belfry/backends/supervisor.h

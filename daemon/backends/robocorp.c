@@ -237,6 +237,7 @@ int backend_robocorp_new(uv_loop_t *loop, struct http_client *client, const stru
     TAILQ_INIT(&b->queue);
     TAILQ_INIT(&b->flights);
     TAILQ_INIT(&b->transfers);
+    TAILQ_INIT(&b->startings);
     heap_init(&b->again);
     heap_init(&b->polls);
     later_init(&b->later, loop);

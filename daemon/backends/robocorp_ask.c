@@ -218,6 +218,8 @@ static void answered(struct http_request *request, int status)
     ask->flying = false;
     b->flying--;
     TAILQ_REMOVE(&b->flights, ask, link);
+    if (request->server_date_ms > 0)
+        b->skew_ms = request->server_date_ms - time_wall_ms();
     judge(ask, status);
     note_trouble(ask);
     weigh_circuit(ask);

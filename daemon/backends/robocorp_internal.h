@@ -6,7 +6,9 @@
  *   robocorp_dialect.c  where the APIs differ
  *   robocorp_ask.c      one request to the API: rate, flights, what its outcome means
  *   robocorp_pages.c    lists, page after page
- *   robocorp_start.c    work items, files, the start; finding a start that got no answer
+ *   robocorp_start.c    the start (robocorp_items.c: its work items, robocorp_upload.c: their files)
+ *   robocorp_find.c     finding a start that got no answer
+ *   robocorp_memo.c     what a run's record keeps of a start
  *   robocorp_process.c  a process's id by its name
  *   robocorp_follow.c   polling, stopping
  *   robocorp_rounds.c   polling many runs by lists
@@ -82,6 +84,9 @@ struct transfer {
 };
 TAILQ_HEAD(transfer_list, transfer);
 
+struct starting;
+TAILQ_HEAD(starting_list, starting);
+
 struct follow;
 struct round;
 struct named_process;
@@ -97,6 +102,8 @@ struct robocorp {
     struct ask_queue queue;   /* wait for a token or a flight */
     struct ask_queue flights;
     struct transfer_list transfers;
+    struct starting_list startings;
+    int64_t skew_ms;          /* the Control Room's clock less ours, as its last answer had it */
     struct heap again;        /* asks that wait for their next try */
     size_t flying;
     double tokens;
@@ -180,11 +187,15 @@ void process_find_id(struct robocorp *b, const struct process_config *process,
 void process_forget_id(struct robocorp *b, const char *name);
 void process_forget_all(struct robocorp *b);
 
-/* --- robocorp_start.c --- */
+/* --- robocorp_memo.c --- */
 /* The process id that a run's memo tells; NULL when it does not. On the heap. */
-char *memo_process(const char *memo);
+char *memo_process(const char *text);
+
+/* --- robocorp_start.c --- */
 void robocorp_start(struct backend *b, const struct run_record *run, const struct process_config *process,
                     const json_t *event, const json_t *input);
+
+/* --- robocorp_find.c --- */
 void robocorp_find(struct backend *b, const struct run_record *run, const struct process_config *process);
 
 /* --- robocorp_follow.c --- */

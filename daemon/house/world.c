@@ -338,6 +338,27 @@ static void report_memo(void *data, const char *run_id, const char *memo, void (
     later_do(&h->later, refuse_memo, late);
 }
 
+struct naming {
+    const char *run_id, *text;
+    bool found;
+};
+
+static void look_into_memo(void *data, const struct run_record *run)
+{
+    struct naming *n = data;
+
+    n->found |= run->memo != NULL && strcmp(run->id, n->run_id) != 0 && strstr(run->memo, n->text) != NULL;
+}
+
+static bool report_is_named(void *data, const char *run_id, const char *text)
+{
+    const struct house *h = data;
+    struct naming n = { run_id, text, false };
+
+    engine_each_run(h->engine, look_into_memo, &n);
+    return n.found;
+}
+
 static void report_started(void *data, const char *run_id, const char *remote_id, const char *remote_url,
                            const char *backend_state, int64_t started_ms)
 {
@@ -390,7 +411,8 @@ void world_init(struct house *h, struct engine_world *world)
 {
     *world = (struct engine_world) { .data = h, .commit = commit, .start = start, .find = find, .follow = follow,
         .stop = stop, .collect = collect, .ended = ended, .note = note, .wake_at = wake_at, .random = random_bytes };
-    h->reports = (struct backend_reports) { .data = h, .write_memo = report_memo, .started = report_started,
+    h->reports = (struct backend_reports) { .data = h, .write_memo = report_memo, .is_named = report_is_named,
+        .started = report_started,
         .not_started = report_not_started, .start_unknown = report_unknown, .found = report_found, .ended = report_ended,
         .collected = report_collected };
 }

@@ -6,12 +6,13 @@
 The older APIs (/process-v1/workspaces/WS/..., and /workspace-v1/workspaces/WS/... with a process's secret) stand beside it,
 over the same runs. It has a side door for tests:
 
-    POST /_/script   {"polls", "result", "steps", "outputs", "page_size", "faults", "processes", "next_host"}
+    POST /_/script   {"polls", "result", "steps", "outputs", "page_size", "faults", "processes", "next_host", "items"}
     GET  /_/state    {"requests": {route: count}, "runs": [...], "work_items": [...], "complaints": [...]}
 
 A fault is {"route": "POST process-runs", "kind": KIND, "times": N}; KIND is one of
 reset_before, reset_after, 500_before, 500_after, 429, 401, 403, 404, html, truncated, wrong_types, duplicate_keys, slow.
-"after" means that the request was carried out before the fault.
+"after" means that the request was carried out before the fault. `items` = "silent" shows no process run of a work item,
+"vanish" hides an item that is in one.
 """
 import argparse
 import json
@@ -232,6 +233,7 @@ class Handler(BaseHTTPRequestHandler):
         ("GET", r"processes/([^/]+)/runs/([^/]+)/robotRuns/([^/]+)/messages", "old_console"),
         ("GET", r"processes/([^/]+)/runs/([^/]+)/robotRuns/([^/]+)/events", "old_events"),
         ("GET", r"processes/([^/]+)/runs/([^/]+)/work-items", "old_run_items"),
+        ("GET", r"processes/([^/]+)/work-items", "old_new_items"),
         ("POST", r"processes/([^/]+)/work-items", "old_create_item"),
         ("GET", r"processes/([^/]+)/work-items/([^/]+)", "old_item"),
         ("POST", r"processes/([^/]+)/work-items/([^/]+)/files/upload", "old_create_file"),
@@ -384,8 +386,10 @@ class Handler(BaseHTTPRequestHandler):
                           for n, o in enumerate(self.room.script["outputs"])])
 
     def list_items(self):
-        items = [i for i in self.room.items.values()
-                 if (i["process_run"] or {}).get("id") == self.query.get("process_run_id")]
+        items = [i for i in self.room.items.values() if all([
+            self.query.get("process_run_id") in (None, (i["process_run"] or {}).get("id")),
+            self.query.get("process_id") in (None, i["process"]["id"]),
+            self.query.get("state") != "new" or i["state"] == "new"])]
         if self.query.get("state") == "failed":
             items = [dict(i, state="failed", exception={"code": "INVALID_ORDER", "type": "business", "message": "no such order"})
                      for i in items]
@@ -409,6 +413,10 @@ class Handler(BaseHTTPRequestHandler):
                                "download": {"url": self.link(f["content"])}} for k, f in enumerate(output["files"])]}
         if item_id not in self.room.items:
             raise Refusal(404, "NOT_FOUND", "Work item not found")
+        if self.room.script.get("items") == "vanish" and self.room.items[item_id]["process_run"]:
+            raise Refusal(404, "NOT_FOUND", "Work item not found")
+        if self.room.script.get("items") == "silent":
+            return dict(self.room.items[item_id], process_run=None, state="new")
         return self.room.items[item_id]
 
     def create_file(self, item_id):
@@ -482,6 +490,9 @@ class Handler(BaseHTTPRequestHandler):
     def old_create_item(self, process_id):
         self.body = json.dumps({"process": {"id": process_id}, "payload": json.loads(self.body)["payload"]})
         return {"id": self.create_item()["id"]}
+
+    def old_new_items(self, process_id):
+        return {"data": [self.old_item_form(i) for i in self.room.items.values() if i["process"]["id"] == process_id]}
 
     def old_item(self, process_id, item_id):
         return self.old_item_form(self.get_item(item_id))

@@ -123,6 +123,48 @@ def test_a_kill_after_a_start_without_answer_starts_once(cloud, room, kind):
     assert len(room.state()["runs"]) == 1
 
 
+@pytest.mark.parametrize("items", ["silent", "vanish"])
+def test_a_start_is_found_by_the_list_of_runs(cloud, room, items):
+    cloud.cloud()
+    assert cloud.run_and_wait("invoices", input={"n": 0})["state"] == "completed"
+    room.script(items=items, faults=[{"route": "start_run", "kind": "reset_after", "times": 1}])
+    record = cloud.run_and_wait("invoices", input={"n": 1})
+    assert record["state"] == "completed"
+    state = room.state()
+    assert len(state["runs"]) == 2 and record["remote"]["run_id"] == state["runs"][1]["id"]
+
+
+@pytest.mark.parametrize("kind", ["reset_after", "500_after", "truncated", "html"])
+def test_a_lost_work_item_is_found_before_another_is_made(cloud, room, kind):
+    cloud.cloud()
+    room.script(faults=[{"route": "create_item", "kind": kind, "times": 1}])
+    assert cloud.run_and_wait("invoices", input=[{"same": 1}, {"same": 1}, {"n": 2}])["state"] == "completed"
+    state = room.state()
+    assert [i["payload"] for i in state["work_items"]] == [{"same": 1}, {"same": 1}, {"n": 2}]
+    assert [len(r["work_items"]) for r in state["runs"]] == [3] and len(set(state["runs"][0]["work_items"])) == 3
+
+
+def test_equal_work_items_of_two_runs_stay_apart(cloud, room):
+    cloud.cloud("overlap = allow_all\nmax_parallel = 8")
+    room.script(faults=[{"route": "create_item", "kind": "reset_after", "times": 6}])
+    runs = [cloud.begin("invoices", input={"equal": True}) for _ in range(8)]
+    for run_id in runs:
+        assert cloud.ended(run_id)["state"] == "completed"
+    started = [i for r in room.state()["runs"] for i in r["work_items"]]
+    assert len(started) == len(set(started)) == 8
+
+
+def test_a_kill_while_work_items_are_made_leaves_none_behind(cloud, room):
+    cloud.cloud()
+    room.script(faults=[{"route": "create_item", "kind": "slow", "seconds": 30, "times": 1}])
+    run_id = cloud.begin("invoices", input=[{"n": 1}, {"n": 2}])
+    until(lambda: room.state()["work_items"], "the first item is made")
+    cloud.kill()
+    cloud.start()
+    assert cloud.ended(run_id)["state"] == "completed"
+    assert [i["payload"] for i in room.state()["work_items"]] == [{"n": 1}, {"n": 2}]
+
+
 def test_refused_for_good(cloud, room):
     room.script(processes=[{"id": "other", "name": "Other"}])
     cloud.cloud()

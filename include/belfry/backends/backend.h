@@ -29,6 +29,8 @@ struct collection {
 struct backend_reports {
     void *data;
     void (*write_memo)(void *data, const char *run_id, const char *memo, void (*done)(void *data, int status), void *done_data);
+    /* True when the memo of an open run other than this one has that text in it. */
+    bool (*is_named)(void *data, const char *run_id, const char *text);
     void (*started)(void *data, const char *run_id, const char *remote_id, const char *remote_url,
                     const char *backend_state, int64_t started_ms);
     void (*not_started)(void *data, const char *run_id, const struct error *why, bool again, int64_t retry_after_ms);
