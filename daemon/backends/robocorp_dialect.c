@@ -11,7 +11,6 @@ const struct dialect dialects[] = {
     [ROBOCORP_V1] = {
         .key_header = "Authorization: RC-WSKEY ",
         .start_form = START_ITEMS_V1,
-        .callbacks = true,
         .processes = "/processes?limit=100",
         .items_new = "/work-items?process_id={p}&state=new&limit=100",
         .item_create = "/work-items",
@@ -213,11 +212,17 @@ json_t *dialect_file_body(const struct dialect *d, const char *name, int64_t siz
     return json_pack("{s:s, s:I}", v1 ? "file_name" : "fileName", name, v1 ? "file_size" : "fileSize", (json_int_t)size);
 }
 
-json_t *dialect_start_body(const struct dialect *d, json_t *items, json_t *payloads)
+json_t *dialect_start_body(const struct dialect *d, json_t *items, json_t *payloads, const char *callback_url, const char *secret)
 {
+    json_t *body;
+
     switch (d->start_form) {
     case START_ITEMS_V1:
-        return json_pack("{s:s, s:O}", "type", "with_work_item_ids", "work_item_ids", items);
+        body = json_pack("{s:s, s:O}", "type", "with_work_item_ids", "work_item_ids", items);
+        if (callback_url != NULL)
+            (void)json_object_set_new(body, "callback", json_pack("{s:s, s:s, s:[s, s]}", "url", callback_url, "secret", secret,
+                                                                  "callback_events", "completed", "unresolved"));
+        return body;
     case START_ITEMS_OLD:
         return json_pack("{s:s, s:O}", "type", "workItemIds", "workItemIds", items);
     default:

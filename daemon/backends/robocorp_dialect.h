@@ -23,7 +23,6 @@ enum start_form {
 struct dialect {
     const char *key_header;          /* the key follows */
     enum start_form start_form;
-    bool callbacks;                  /* a start may carry one */
 
     const char *processes;
     const char *items_new;           /* the process's items that wait in its input */
@@ -91,6 +90,7 @@ bool dialect_is_output(const struct dialect *d, const json_t *item, const json_t
 /* Bodies; the caller owns them. */
 json_t *dialect_item_body(const struct dialect *d, const char *process, json_t *payload);
 json_t *dialect_file_body(const struct dialect *d, const char *name, int64_t size);
-json_t *dialect_start_body(const struct dialect *d, json_t *items, json_t *payloads);
+/* `callback_url` NULL: no callback. */
+json_t *dialect_start_body(const struct dialect *d, json_t *items, json_t *payloads, const char *callback_url, const char *secret);
 
 #endif

@@ -341,6 +341,15 @@ void robocorp_follow(struct backend *base, const struct run_record *run, const s
     look_in(f, age_ms > 0 && age_ms < b->set->poll_min_ms ? b->set->poll_min_ms - age_ms : b->set->poll_min_ms / 2);
 }
 
+/* A round under way may be a long one: it is not waited for. */
+static void look_now(struct follow *f)
+{
+    if (!f->asking && f->b->round != NULL)
+        follow_look(f);
+    else if (!f->asking)
+        look_in(f, 0);
+}
+
 void robocorp_stop(struct backend *base, const struct run_record *run, const struct process_config *process, enum stop_how how)
 {
     struct robocorp *b = (struct robocorp *)base;
@@ -354,10 +363,16 @@ void robocorp_stop(struct backend *base, const struct run_record *run, const str
     if (how == STOP_AT_ONCE)
         f->how = how;
     /* The next look sends it: a run that has ended by then is left in peace. */
-    if (!f->asking && b->round != NULL)
-        follow_look(f);
-    else if (!f->asking)
-        look_in(f, 0);
+    look_now(f);
+}
+
+void robocorp_look(struct backend *base, const char *run_id)
+{
+    struct follow *f = find_follow((struct robocorp *)base, run_id);
+
+    /* One whose end was told is looked at no more. */
+    if (f != NULL && f->due.index != HEAP_NOT_IN)
+        look_now(f);
 }
 
 void robocorp_forget(struct backend *base, const char *run_id)

@@ -201,6 +201,7 @@ void robocorp_find(struct backend *b, const struct run_record *run, const struct
 /* --- robocorp_follow.c --- */
 void robocorp_follow(struct backend *b, const struct run_record *run, const struct process_config *process);
 void robocorp_stop(struct backend *b, const struct run_record *run, const struct process_config *process, enum stop_how how);
+void robocorp_look(struct backend *b, const char *run_id);
 void robocorp_forget(struct backend *b, const char *run_id);
 void follow_timer(uv_timer_t *timer);
 void follow_drop_all(struct robocorp *b);

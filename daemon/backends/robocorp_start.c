@@ -138,10 +138,19 @@ static void start_answered(struct ask *ask)
 static void send_start(struct starting *s)
 {
     const struct dialect *d = s->b->dialect;
+    const char *base = s->b->set->callback_url;
+    struct buf url = { 0 };
+    char secret[65] = "";
 
+    if (base != NULL) {
+        buf_addf(&url, "%s%s%s", base, base[strlen(base) - 1] == '/' ? "" : "/", s->run_id);
+        reports(s)->callback_secret(reports(s)->data, s->run_id, secret);
+    }
     ask_close(&s->ask);
     ask_route(s->b, &s->ask, "POST", d->start, &(struct path_words) { .process = s->memo.process },
-              dialect_start_body(d, s->memo.items, s->payloads), 1, true, start_answered, s);
+              dialect_start_body(d, s->memo.items, s->payloads, base != NULL ? buf_str(&url) : NULL, secret), 1, true, start_answered, s);
+    explicit_bzero(secret, sizeof secret);
+    buf_close(&url);
 }
 
 /* --- the memo ----------------------------------------------------------------------------------------------------- */

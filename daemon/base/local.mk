@@ -11,7 +11,8 @@ libbelfry_a_SOURCES += \
 	daemon/base/systemd.c \
 	daemon/base/text.c \
 	daemon/base/text_code.c \
-	daemon/base/time.c
+	daemon/base/time.c \
+	daemon/base/vault.c
 noinst_HEADERS += \
 	include/belfry/base/buf.h \
 	include/belfry/base/error.h \
@@ -23,4 +24,5 @@ noinst_HEADERS += \
 	include/belfry/base/secret.h \
 	include/belfry/base/systemd.h \
 	include/belfry/base/text.h \
-	include/belfry/base/time.h
+	include/belfry/base/time.h \
+	include/belfry/base/vault.h

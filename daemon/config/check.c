@@ -60,7 +60,8 @@ static void set_api_url(struct workspace_config *w)
 
 static void check_workspace(struct loader *l, struct section *s)
 {
-    static const char *const remote[] = { "api_url", "api", "api_key", "ca_file", "proxy", "rate", "poll_min", "poll_max", NULL };
+    static const char *const remote[] = { "api_url", "api", "api_key", "ca_file", "proxy", "callback_url", "rate", "poll_min",
+        "poll_max", NULL };
     struct workspace_config *w = s->target;
 
     if (!has(s, "type")) {
@@ -84,6 +85,10 @@ static void check_workspace(struct loader *l, struct section *s)
     if (strncmp(w->api_url, "https://", 8) != 0 && !is_loopback_url(w->api_url))
         complain(l, s, setting_of(s, "api_url"), "the URL has to begin with https:// (http:// is for loopback addresses): the key"
                  " would travel for all to read");
+    if (w->callback_url != NULL && w->api != ROBOCORP_V1)
+        complain(l, s, setting_of(s, "callback_url"), "only api = v1 takes a callback with a start");
+    else if (w->callback_url != NULL && strncmp(w->callback_url, "https://", 8) != 0 && strncmp(w->callback_url, "http://", 7) != 0)
+        complain(l, s, setting_of(s, "callback_url"), "this is no URL: https://HOST/callbacks");
     if (w->poll_min_ms > w->poll_max_ms)
         complain(l, s, setting_of(s, "poll_min"), "poll_min is longer than poll_max");
 }

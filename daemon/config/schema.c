@@ -75,6 +75,10 @@ static const struct key_row workspace_keys[] = {
       "robocorp: certificates to trust instead of the system's." },
     { "proxy", KEY_STRING, offsetof(struct workspace_config, proxy), NULL, NULL, 0, 0,
       "robocorp: an HTTP proxy, http://HOST:PORT. The environment's proxies are not used." },
+    { "callback_url", KEY_STRING, offsetof(struct workspace_config, callback_url), NULL, NULL, 0, 0,
+      "robocorp with api = v1: the URL under which the Control Room reaches this daemon's /callbacks, as"
+      " https://HOST/callbacks. Each start then carries a callback with a secret of its own, and the end of a run is known at"
+      " once; runs are polled all the same." },
     { "rate", KEY_INT, offsetof(struct workspace_config, rate), "10", NULL, 1, 10000,
       "robocorp: requests a second, at most, over all that is done with this workspace." },
     { "poll_min", KEY_DURATION, offsetof(struct workspace_config, poll_min_ms), "1s", NULL, 100, 3600000,

@@ -65,6 +65,7 @@ static void introduce(struct house *h)
     h->host = (struct serve_host) { .data = h, .journal = h->journal, .engine = h->engine, .bell = &h->bell,
         .config = config_of, .record = house_record, .status = house_status, .triggers = house_triggers, .next = house_next,
         .pause = house_pause, .reload = house_reload, .console = house_console, .ready = house_ready,
+        .callback = house_callback,
         .metrics = house_metrics };
 }
 
@@ -74,6 +75,8 @@ static int open_rooms(struct house *h, const struct config *c, struct error *err
     struct engine_world world;
     int status = journal_open(h->loop, c->daemon.state_dir, &h->journal, err);
 
+    if (status == 0)   /* a second daemon is kept out by now */
+        status = vault_open(c->daemon.state_dir, &h->vault, err);
     if (status != 0)
         return status;
     world_init(h, &world);
@@ -229,5 +232,6 @@ void house_free(struct house *h)
     free(h->addresses);
     free(h->homes);
     engine_free(h->engine);
+    vault_close(h->vault);
     config_release(h->config);
 }

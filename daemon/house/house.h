@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include "belfry/backends/backend.h"
+#include "belfry/base/vault.h"
 #include "belfry/config/config.h"
 #include "belfry/core/engine.h"
 #include "belfry/net/http_client.h"
@@ -35,6 +36,7 @@ enum storey { STOREY_ALL, STOREY_TRIGGERS, STOREY_HANDS, STOREY_JOURNAL };
 struct house {
     uv_loop_t *loop;
     struct config *config;
+    struct vault *vault;
     struct journal *journal;
     struct engine *engine;
     struct http_client *client;
@@ -74,6 +76,9 @@ int homes_configure(struct house *h, struct config *config, struct error *err);
 /* The array of payloads: `input_text`, or the event's default payload when that is NULL. */
 json_t *house_input(const json_t *event, const char *input_text, struct error *err);
 void on_wake_timer(uv_timer_t *timer);
+
+/* A Control Room says that a run has come further. False when the signature is not good. */
+bool house_callback(void *house, const char *run_id, const char *signature, const void *body, size_t len);
 
 /* --- collect.c --- */
 void world_collect(struct house *h, const struct run_record *run);

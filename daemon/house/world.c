@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "belfry/base/log.h"
+#include "belfry/base/text.h"
 #include "belfry/core/event.h"
 #include "house.h"
 
@@ -359,6 +360,37 @@ static bool report_is_named(void *data, const char *run_id, const char *text)
     return n.found;
 }
 
+static void report_callback_secret(void *data, const char *run_id, char secret[65])
+{
+    const struct house *h = data;
+    unsigned char derived[VAULT_MAC_SIZE];
+
+    vault_derive(h->vault, "callback", run_id, strlen(run_id), derived);
+    text_hex(derived, sizeof derived, secret);
+    explicit_bzero(derived, sizeof derived);
+}
+
+/* Whether there is such a run is not told: the secret is made of its id. What the message says is not believed either, it is
+ * looked up. */
+bool house_callback(void *house, const char *run_id, const char *signature, const void *body, size_t len)
+{
+    struct house *h = house;
+    const struct run_record *run = engine_run(h->engine, run_id);
+    struct home *home = run != NULL ? home_find(h, run->workspace) : NULL;
+    unsigned char mac[VAULT_MAC_SIZE];
+    char secret[65], hex[65];
+
+    report_callback_secret(h, run_id, secret);
+    hmac_sha256(secret, strlen(secret), body, len, mac);
+    explicit_bzero(secret, sizeof secret);
+    text_hex(mac, sizeof mac, hex);
+    if (signature == NULL || strlen(signature) != strlen(hex) || !text_equal_constant_time(signature, hex, strlen(hex)))
+        return false;
+    if (home != NULL && home->backend->ops->look != NULL)
+        home->backend->ops->look(home->backend, run_id);
+    return true;
+}
+
 static void report_started(void *data, const char *run_id, const char *remote_id, const char *remote_url,
                            const char *backend_state, int64_t started_ms)
 {
@@ -412,7 +444,7 @@ void world_init(struct house *h, struct engine_world *world)
     *world = (struct engine_world) { .data = h, .commit = commit, .start = start, .find = find, .follow = follow,
         .stop = stop, .collect = collect, .ended = ended, .note = note, .wake_at = wake_at, .random = random_bytes };
     h->reports = (struct backend_reports) { .data = h, .write_memo = report_memo, .is_named = report_is_named,
-        .started = report_started,
+        .callback_secret = report_callback_secret, .started = report_started,
         .not_started = report_not_started, .start_unknown = report_unknown, .found = report_found, .ended = report_ended,
         .collected = report_collected };
 }

@@ -32,6 +32,17 @@ void serve_metrics(struct serve_room *room, struct http_exchange *x, const struc
     buf_close(&text);
 }
 
+void serve_callback(struct serve_room *room, struct http_exchange *x, const struct route_args *args)
+{
+    size_t len;
+    const char *body = http_body(x, &len);
+
+    if (room->host.callback(room->host.data, args->at[0], http_header(x, "x-rc-signature"), body, len))
+        serve_json(x, 200, json_pack("{s:b}", "accepted", 1));
+    else
+        http_respond_error(x, 401, "bad_signature", "x-rc-signature does not fit the body");
+}
+
 void serve_status(struct serve_room *room, struct http_exchange *x, const struct route_args *args)
 {
     (void)args;

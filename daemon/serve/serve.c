@@ -74,6 +74,7 @@ struct route {
 static const struct route routes[] = {
     { "GET", "/healthz", DOOR_OPEN, serve_health },
     { "GET", "/readyz", DOOR_OPEN, serve_ready },
+    { "POST", "/callbacks/{}", DOOR_OPEN, serve_callback },
     { "GET", "/metrics", DOOR_SOCKET, serve_metrics },
     { "GET", "/belfry/v1/status", DOOR_SOCKET, serve_status },
     { "GET", "/belfry/v1/triggers", DOOR_SOCKET, serve_triggers },

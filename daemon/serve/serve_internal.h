@@ -48,6 +48,7 @@ bool serve_query_time(struct http_exchange *x, const char *name, int64_t *wall_m
 /* --- admin.c --- */
 void serve_health(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
 void serve_ready(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
+void serve_callback(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
 void serve_metrics(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
 void serve_status(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
 void serve_triggers(struct serve_room *room, struct http_exchange *x, const struct route_args *args);

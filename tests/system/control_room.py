@@ -339,7 +339,7 @@ class Handler(BaseHTTPRequestHandler):
         self.room.runs[run_id] = {
             "id": run_id, "state": "new", "created_at": now(), "started_at": now(), "ended_at": None, "polls": 0,
             "process": {"id": process_id, "name": "Invoices"}, "started_by": {"type": "api", "details": None},
-            "duration": None, "stop": None, "work_items": body["work_item_ids"],
+            "duration": None, "stop": None, "callback": body.get("callback"), "work_items": body["work_item_ids"],
             "steps": [dict(s, id=str(uuid.uuid4())) for s in self.room.script["steps"]]}
         for item in items:
             item["process_run"] = {"id": run_id}

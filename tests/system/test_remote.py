@@ -1,5 +1,6 @@
 """Runs on a Control Room: the stand-in with its script of faults."""
 import hashlib
+import hmac
 import json
 import pathlib
 
@@ -326,3 +327,33 @@ def test_cut_downloads_are_repeated(cloud, room):
     cloud.cloud()
     record = cloud.run_and_wait("invoices")
     assert (folder(record) / record["artifacts"][0]["path"]).read_text() == "<html>log</html>"
+
+
+def sign(callback, body):
+    return {"x-rc-signature": hmac.new(callback["secret"].encode(), body, "sha256").hexdigest()}
+
+
+def test_a_callback_tells_of_an_end_at_once(cloud, room):
+    room.script(polls=1)
+    config = CONFIG.replace("poll_min = 100ms", "poll_min = 10m\ncallback_url = https://belfry.example/callbacks")
+    cloud.start(config.replace("poll_max = 300ms", "poll_max = 20m").format(url=room.url, more="overlap = allow_all"))
+    one, two = cloud.begin("invoices"), cloud.begin("invoices")
+    until(lambda: cloud.run(one)["state"] == cloud.run(two)["state"] == "running", "both run")
+    callbacks = {r["callback"]["url"].rpartition("/")[2]: r["callback"] for r in room.state()["runs"]}
+    assert callbacks[one]["url"] == f"https://belfry.example/callbacks/{one}"
+    assert set(callbacks[one]["callback_events"]) == {"completed", "unresolved"}
+    assert callbacks[one]["secret"] != callbacks[two]["secret"]
+    body = json.dumps({"id": "evt-1", "event": "process_run", "payload": {"state": "COMPL"}}).encode()
+    for headers in ({}, {"x-rc-signature": "0" * 64}, {"x-rc-signature": ""}, sign(callbacks[two], body)):
+        assert cloud.tcp("POST", f"/callbacks/{one}", body, headers).status == 401
+    assert cloud.tcp("POST", "/callbacks/" + "x" * 36, body, sign(callbacks[one], body)).status == 401
+    assert "get_run" not in room.state()["requests"]
+    assert cloud.tcp("POST", f"/callbacks/{one}", body, sign(callbacks[one], body)).status == 200
+    assert cloud.ended(one)["state"] == "completed"
+    assert cloud.run(two)["state"] == "running"
+    assert cloud.tcp("POST", f"/callbacks/{one}", body, sign(callbacks[one], body)).status == 200   # once more: no harm
+    assert callbacks[one]["secret"] not in cloud.log_text()
+    cloud.stop()
+    cloud.start()
+    assert cloud.tcp("POST", f"/callbacks/{two}", body, sign(callbacks[two], body)).status == 200   # of before the restart
+    assert cloud.ended(two)["state"] == "completed"

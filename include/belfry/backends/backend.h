@@ -31,6 +31,8 @@ struct backend_reports {
     void (*write_memo)(void *data, const char *run_id, const char *memo, void (*done)(void *data, int status), void *done_data);
     /* True when the memo of an open run other than this one has that text in it. */
     bool (*is_named)(void *data, const char *run_id, const char *text);
+    /* The secret of a run's callbacks: the same whenever it is asked for. */
+    void (*callback_secret)(void *data, const char *run_id, char secret[65]);
     void (*started)(void *data, const char *run_id, const char *remote_id, const char *remote_url,
                     const char *backend_state, int64_t started_ms);
     void (*not_started)(void *data, const char *run_id, const struct error *why, bool again, int64_t retry_after_ms);
@@ -51,6 +53,8 @@ struct backend_ops {
     void (*follow)(struct backend *b, const struct run_record *run, const struct process_config *process);
     void (*stop)(struct backend *b, const struct run_record *run, const struct process_config *process,
                  enum stop_how how);
+    /* Something happened to a run that is followed: look at it now. NULL: this backend needs no such hint. */
+    void (*look)(struct backend *b, const char *run_id);
     /* `process` may be NULL when the configuration no longer names it: bring home what can be. `input` is the run's JSON
      * array of payloads. */
     void (*collect)(struct backend *b, const struct run_record *run, const struct process_config *process,

@@ -3,6 +3,7 @@
  * routes. The room reaches the house through serve_host and starts a run by the same bell as a cron line does.
  *
  *   GET  /healthz  /readyz  /metrics
+ *   POST /callbacks/RUN                  a Control Room, with x-rc-signature: the run has come further   {"accepted"}
  *   GET  /belfry/v1/status  /triggers  /next?schedule=&n=&from=
  *   POST /belfry/v1/triggers/KIND/NAME/pause  …/resume                    {"paused"}
  *   POST /belfry/v1/reload                                                {"reloaded", "warnings"}
@@ -13,7 +14,7 @@
  *   POST /belfry/v1/runs/ID/cancel {"reason"?}                            202 {"accepted"}; 409 when it has ended
  *   POST /belfry/v1/processes/NAME/runs {"input"?, "files"?: [path …]}    202 {"run_id", "state"}; Idempotency-Key
  *
- * The socket needs no key: its file mode is the lock. TCP answers 401 but for health.
+ * The socket needs no key: its file mode is the lock. TCP answers 401 but for health and callbacks.
  */
 #ifndef BELFRY_SERVE_SERVE_H
 #define BELFRY_SERVE_SERVE_H
@@ -45,6 +46,8 @@ struct serve_host {
     int (*reload)(void *data, struct buf *report);
     /* Path of a run's console while it goes on, on the heap; NULL when there is none. */
     char *(*console)(void *data, const struct run_record *run);
+    /* A Control Room's word of a run: false when the signature is not good. */
+    bool (*callback)(void *data, const char *run_id, const char *signature, const void *body, size_t len);
     bool (*ready)(void *data, const char **why);
     /* Prometheus text. */
     void (*metrics)(void *data, struct buf *text);

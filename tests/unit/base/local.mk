@@ -17,7 +17,8 @@ BASE_TESTS = \
 	tests/unit/base/id_test \
 	tests/unit/base/json_test \
 	tests/unit/base/secret_test \
-	tests/unit/base/text_code_test
+	tests/unit/base/text_code_test \
+	tests/unit/base/vault_test
 check_PROGRAMS += $(BASE_TESTS)
 TESTS += $(BASE_TESTS)
 tests_unit_base_buf_test_SOURCES = tests/unit/base/buf_test.c
@@ -38,3 +39,5 @@ tests_unit_base_file_edge_test_SOURCES = tests/unit/base/file_edge_test.c
 tests_unit_base_file_edge_test_LDADD = $(UNIT_LIBS)
 tests_unit_base_units_edge_test_SOURCES = tests/unit/base/units_edge_test.c
 tests_unit_base_units_edge_test_LDADD = $(UNIT_LIBS)
+tests_unit_base_vault_test_SOURCES = tests/unit/base/vault_test.c
+tests_unit_base_vault_test_LDADD = $(UNIT_LIBS)
