@@ -8,6 +8,7 @@ libbelfry_a_SOURCES += \
 libbelfry_a_SOURCES += \
 	daemon/backends/robocorp.c \
 	daemon/backends/robocorp_ask.c \
+	daemon/backends/robocorp_check.c \
 	daemon/backends/robocorp_collect.c \
 	daemon/backends/robocorp_dialect.c \
 	daemon/backends/robocorp_dialect.h \

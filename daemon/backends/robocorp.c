@@ -213,7 +213,7 @@ static void close_backend(struct backend *base, void (*closed)(void *data), void
 }
 
 static const struct backend_ops ops = { .start = robocorp_start, .find = robocorp_find, .follow = robocorp_follow,
-    .stop = robocorp_stop, .look = robocorp_look, .collect = robocorp_collect, .forget = robocorp_forget, .console = console, .trouble = trouble,
+    .stop = robocorp_stop, .look = robocorp_look, .check = robocorp_check, .collect = robocorp_collect, .forget = robocorp_forget, .console = console, .trouble = trouble,
     .configure = configure, .close = close_backend };
 
 int backend_robocorp_new(uv_loop_t *loop, struct http_client *client, const struct workspace_config *workspace,

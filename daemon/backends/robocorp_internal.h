@@ -12,6 +12,7 @@
  *   robocorp_process.c  a process's id by its name
  *   robocorp_follow.c   polling, stopping
  *   robocorp_rounds.c   polling many runs by lists
+ *   robocorp_check.c    a look at a run that ended unresolved
  *   robocorp_collect.c  bringing home what a run left behind, piece by piece (robocorp_pieces.c: the kinds)
  *   robocorp_fetch.c    one file brought home
  */
@@ -205,6 +206,9 @@ void robocorp_look(struct backend *b, const char *run_id);
 void robocorp_forget(struct backend *b, const char *run_id);
 void follow_timer(uv_timer_t *timer);
 void follow_drop_all(struct robocorp *b);
+
+/* --- robocorp_check.c --- */
+void robocorp_check(struct backend *b, const struct run_record *run, const struct process_config *process);
 
 /* --- robocorp_collect.c --- */
 void robocorp_collect(struct backend *b, const struct run_record *run, const struct process_config *process,

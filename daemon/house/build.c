@@ -125,13 +125,16 @@ int house_build(struct house *h, uv_loop_t *loop, struct config *config, struct 
     (void)uv_timer_init(loop, &h->daily);
     (void)uv_timer_init(loop, &h->watchdog);
     (void)uv_timer_init(loop, &h->tidy);
-    h->wake.data = h->daily.data = h->watchdog.data = h->tidy.data = h;
+    (void)uv_timer_init(loop, &h->revisit);
+    heap_init(&h->revisit_heap);
+    h->wake.data = h->daily.data = h->watchdog.data = h->tidy.data = h->revisit.data = h;
     if ((status = file_make_dirs(config->daemon.state_dir, 0711, err)) != 0 ||
         (status = file_make_dirs(config->daemon.results_dir, 0750, err)) != 0 ||
         (status = open_rooms(h, config, err)) != 0 || (status = house_configure(h, config, err)) != 0 ||
         (status = recover(h, err)) != 0 || (status = house_open_doors(h, err)) != 0)
         return status;
     house_sweep_runs(h);
+    revise_recall(h);
     engine_resume(h->engine, time_now());
     clock_start(h->clock);
     watch_start(h->watches);
@@ -171,6 +174,7 @@ static void rest_closed(void *data)
     uv_close((uv_handle_t *)&h->daily, timer_closed);
     uv_close((uv_handle_t *)&h->watchdog, timer_closed);
     uv_close((uv_handle_t *)&h->tidy, timer_closed);
+    uv_close((uv_handle_t *)&h->revisit, timer_closed);
 }
 
 static void journal_closed(void *data)
@@ -213,6 +217,7 @@ void house_take_down(struct house *h)
     (void)uv_timer_stop(&h->daily);
     (void)uv_timer_stop(&h->watchdog);
     (void)uv_timer_stop(&h->tidy);
+    (void)uv_timer_stop(&h->revisit);
     h->closing = 5;
     clock_close(h->clock, storey_closed, h);
     watch_close(h->watches, storey_closed, h);
@@ -231,6 +236,7 @@ void house_free(struct house *h)
         free(h->addresses[i]);
     free(h->addresses);
     free(h->homes);
+    revise_free(h);
     engine_free(h->engine);
     vault_close(h->vault);
     config_release(h->config);

@@ -19,6 +19,7 @@ struct job {
     struct collection collected;
     json_t *result;            /* for the record: what run.json says of results, and where they lie */
     const char *backend;
+    bool revision;             /* of a run that had ended before */
     int status;
     struct error error;
     struct job *next;
@@ -45,6 +46,12 @@ static void finish(struct job *j)
     struct house *h = j->house;
     char *result = j->status == 0 ? json_text(j->result) : NULL;
 
+    if (j->revision) {
+        revise_published(h, j->run.id, j->status, &j->error, result, j->run.backend_state);
+        free(result);
+        job_free(j);
+        return;
+    }
     if (j->status != 0)
         log_warning("run %s of %s: its results wait: %s", j->run.id, j->run.process, j->error.text);
     engine_collected(h->engine, time_now(), j->run.id, j->status, &j->error, result);
@@ -62,6 +69,8 @@ static void publish(uv_work_t *work)
 
     if (whole == NULL)
         j->status = error_set(&j->error, BF_ENOMEM, "out of memory");
+    else if (j->revision)
+        j->status = folder_revise(j->staging, j->place, whole, &j->error);
     else
         j->status = folder_publish(j->staging, j->place, whole, &existing, &j->error);
     json_decref(whole);
@@ -89,6 +98,27 @@ static void put(json_t *result, const char *name, json_t *value)
         (void)json_object_set(result, name, value);
 }
 
+/* The revision's own files lie in a folder of it. */
+static void move_paths(json_t *value)
+{
+    json_t *path = json_object_get(value, "path"), *member;
+    const char *name;
+    struct buf moved = { 0 };
+    size_t i;
+
+    if (json_is_string(path)) {
+        buf_addf(&moved, "%s/%s", FOLDER_REVISION, json_string_value(path));
+        (void)json_object_set_new(value, "path", json_string(buf_str(&moved)));
+        buf_close(&moved);
+    }
+    json_object_foreach(value, name, member) {
+        if (strcmp(name, "payload") != 0)
+            move_paths(member);
+    }
+    json_array_foreach(value, i, member)
+        move_paths(member);
+}
+
 static void begin_publish(struct job *j)
 {
     j->result = json_object();
@@ -98,6 +128,14 @@ static void begin_publish(struct job *j)
     if (json_array_size(j->collected.notes) > 0)
         put(j->result, "notes", j->collected.notes);
     (void)json_put(j->result, "results", j->place);
+    if (j->revision) {
+        move_paths(json_object_get(j->result, "work_items"));
+        move_paths(json_object_get(j->result, "artifacts"));
+        (void)json_put_int(j->result, "revision", 2);
+        (void)json_object_set_new(j->result, "revised", json_object());
+        (void)json_put(json_object_get(j->result, "revised"), "state", run_state_name(j->run.state));
+        (void)json_put_time(json_object_get(j->result, "revised"), "ended", j->run.ended_ms);
+    }
     j->house->working++;
     if (uv_queue_work(j->house->loop, &j->work, publish, published) != 0)
         abort();
@@ -213,15 +251,26 @@ void collect_drop(struct house *h)
     }
 }
 
-void world_collect(struct house *h, const struct run_record *run)
+static void collect_run(struct house *h, const struct run_record *run, bool revision)
 {
     struct job *j = calloc(1, sizeof *j);
 
     if (j == NULL || run_record_copy(&j->run, run) != 0 || (j->results_dir = strdup(h->config->daemon.results_dir)) == NULL)
         abort();
     j->house = h;
+    j->revision = revision;
     j->read = (struct journal_read) { .kind = READ_RUN, .state = -1, .cb = loaded, .data = j };
     memcpy(j->read.id, run->id, sizeof j->read.id);
     h->working++;
     journal_read(h->journal, &j->read);
+}
+
+void world_collect(struct house *h, const struct run_record *run)
+{
+    collect_run(h, run, false);
+}
+
+void collect_revision(struct house *h, const struct run_record *run)
+{
+    collect_run(h, run, true);
 }

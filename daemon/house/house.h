@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include "belfry/backends/backend.h"
+#include "belfry/base/heap.h"
 #include "belfry/base/vault.h"
 #include "belfry/config/config.h"
 #include "belfry/core/engine.h"
@@ -51,6 +52,10 @@ struct house {
     uv_timer_t wake;             /* the engine's */
     uv_timer_t daily;            /* old runs and results */
     uv_timer_t watchdog;
+    uv_timer_t revisit;          /* runs that ended unresolved */
+    struct revisit *revisits;
+    size_t revisit_count;
+    struct heap revisit_heap;
     uv_timer_t tidy;             /* once, a while after a configuration was taken in */
     bool rested;
     struct home *homes;
@@ -85,6 +90,20 @@ void world_collect(struct house *h, const struct run_record *run);
 /* The house is taken down: collections that a backend had under way are forgotten (a restart begins them anew). */
 void collect_drop(struct house *h);
 void world_collected(struct house *h, const char *run_id, int status, const struct error *why, struct collection *collection);
+
+/* A second revision of a run's results: `run` as it is now at its backend. → revise_published */
+void collect_revision(struct house *h, const struct run_record *run);
+
+/* --- revise.c --- */
+/* At start: the runs of the last days that ended unresolved. */
+void revise_recall(struct house *h);
+/* A run has ended: it is kept in mind when it may be completed later. */
+void revise_note(struct house *h, const struct run_record *run);
+void revise_checked(struct house *h, const char *run_id, enum checked checked, const char *backend_state, int64_t ended_ms);
+void revise_published(struct house *h, const char *run_id, int status, const struct error *why, const char *result,
+                      const char *backend_state);
+void revise_timer(uv_timer_t *timer);
+void revise_free(struct house *h);
 
 /* --- ring.c --- */
 void house_ring(void *house, struct firing *firing);

@@ -253,6 +253,7 @@ static void ended(void *data, const struct run_record *run)
                  run->reason != NULL ? run->reason : "");
     else
         log_info("run %s of %s %s", run->id, run->process, run_state_name(run->state));
+    revise_note(h, run);
     if (!h->stopping) {
         watch_run_ended(h->watches, run);
         webhook_run_ended(h->webhooks, run);
@@ -433,6 +434,11 @@ static void report_ended(void *data, const char *run_id, const struct run_end *e
         engine_ended(engine, time_now(), run_id, end);
 }
 
+static void report_checked(void *data, const char *run_id, enum checked checked, const char *backend_state, int64_t ended_ms)
+{
+    revise_checked(data, run_id, checked, backend_state, ended_ms);
+}
+
 static void report_collected(void *data, const char *run_id, int status, const struct error *why,
                              struct collection *collection)
 {
@@ -446,5 +452,5 @@ void world_init(struct house *h, struct engine_world *world)
     h->reports = (struct backend_reports) { .data = h, .write_memo = report_memo, .is_named = report_is_named,
         .callback_secret = report_callback_secret, .started = report_started,
         .not_started = report_not_started, .start_unknown = report_unknown, .found = report_found, .ended = report_ended,
-        .collected = report_collected };
+        .checked = report_checked, .collected = report_collected };
 }

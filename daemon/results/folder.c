@@ -100,3 +100,35 @@ int folder_publish(const char *staging, const char *place, const json_t *run_jso
     free(path);
     return status;
 }
+
+static int keep_first(const char *run_json_path, const char *first_path, struct error *err)
+{
+    if (link(run_json_path, first_path) != 0 && errno != EEXIST)
+        return error_errno(err, errno, "cannot keep %s as %s", run_json_path, first_path);
+    return 0;
+}
+
+int folder_revise(const char *staging, const char *place, const json_t *run_json_value, struct error *err)
+{
+    char *text = json_dumps(run_json_value, JSON_INDENT(2)), *path = file_join(place, "run.json");
+    char *first = file_join(place, "run.1.json"), *revision = file_join(place, FOLDER_REVISION);
+    int status = 0;
+
+    if (text == NULL || path == NULL || first == NULL || revision == NULL)
+        status = error_set(err, BF_ENOMEM, "out of memory");
+    else if (!published(place))
+        status = file_remove_tree(staging, err);
+    else if ((status = file_remove_tree(revision, err)) == 0) {
+        if (rename(staging, revision) != 0)
+            status = error_errno(err, errno, "cannot rename %s to %s", staging, revision);
+        if (status == 0)
+            status = keep_first(path, first, err);
+        if (status == 0)
+            status = file_write_atomic(path, text, strlen(text), 0640, err);
+    }
+    free(text);
+    free(path);
+    free(first);
+    free(revision);
+    return status;
+}

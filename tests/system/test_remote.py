@@ -357,3 +357,34 @@ def test_a_callback_tells_of_an_end_at_once(cloud, room):
     cloud.start()
     assert cloud.tcp("POST", f"/callbacks/{two}", body, sign(callbacks[two], body)).status == 200   # of before the restart
     assert cloud.ended(two)["state"] == "completed"
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_an_unresolved_run_that_is_completed_later_gets_a_second_revision(cloud, room, restart):
+    room.script(result="unresolved", outputs=[])
+    cloud.cloud()
+    record = cloud.run_and_wait("invoices", input={"order": 1})
+    assert record["state"] == "failed" and record["error"]["code"] == "unresolved"
+    where = folder(record)
+    first = (where / "run.json").read_text()
+    if restart:
+        cloud.stop()
+    with room.object.lock:
+        run = room.object.runs[record["remote"]["run_id"]]
+        run.update(state="completed")
+        room.object.script["outputs"] = [{"payload": {"total": 7}, "files": [{"name": "r.csv", "content": "late\n"}]}]
+    if restart:
+        cloud.start()
+    until(lambda: cloud.run(record["id"]).get("revision") == 2, "the second revision")
+    second = json.loads((where / "run.json").read_text())
+    assert (where / "run.1.json").read_text() == first
+    assert second["state"] == "completed" and second["revision"] == 2 and "error" not in second
+    output = second["work_items"]["output"][0]
+    assert (where / output["path"] / output["files"][0]).read_text() == "late\n"
+    for artifact in second["artifacts"]:
+        assert hashlib.sha256((where / artifact["path"]).read_bytes()).hexdigest() == artifact["sha256"]
+    shown = cloud.run(record["id"])
+    assert shown["state"] == "failed" and shown["revised"]["state"] == "completed"
+    assert "was completed at the Control Room after it had failed" in cloud.log_text()
+    assert len(room.state()["runs"]) == 1
+    assert shown["error"]["code"] == "unresolved_then_completed"   # settled: it is not looked at again

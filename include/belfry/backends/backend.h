@@ -25,6 +25,8 @@ struct collection {
     json_t *notes;        /* array of strings: what could not be brought home for good, and why; may be empty */
 };
 
+enum checked { CHECKED_SAME /* or it could not be seen */, CHECKED_COMPLETED, CHECKED_GONE };
+
 /* How a backend reports: the engine's calls, with the time filled in. */
 struct backend_reports {
     void *data;
@@ -40,6 +42,7 @@ struct backend_reports {
     void (*found)(void *data, const char *run_id, enum found found, const char *remote_id, const char *remote_url,
                   int64_t started_ms);
     void (*ended)(void *data, const char *run_id, const struct run_end *end);
+    void (*checked)(void *data, const char *run_id, enum checked checked, const char *backend_state, int64_t ended_ms);
     /* status 0: all is in `dir` and synced; the collection's references are handed over. Else why not yet. */
     void (*collected)(void *data, const char *run_id, int status, const struct error *why, struct collection *collection);
 };
@@ -55,6 +58,8 @@ struct backend_ops {
                  enum stop_how how);
     /* Something happened to a run that is followed: look at it now. NULL: this backend needs no such hint. */
     void (*look)(struct backend *b, const char *run_id);
+    /* Looks whether a run that ended unresolved is completed by now → checked. NULL: an end is an end. */
+    void (*check)(struct backend *b, const struct run_record *run, const struct process_config *process);
     /* `process` may be NULL when the configuration no longer names it: bring home what can be. `input` is the run's JSON
      * array of payloads. */
     void (*collect)(struct backend *b, const struct run_record *run, const struct process_config *process,
