@@ -1,4 +1,5 @@
 """The real programs, from outside: a daemon in a folder of its own, and what a test needs to ring and watch it."""
+import contextlib
 import http.client
 import json
 import os
@@ -193,9 +194,9 @@ def daemon(tmp_path):
     made.end()
 
 
-@pytest.fixture
-def room():
-    """The stand-in Control Room; `room.script(...)` and `room.state()`."""
+@contextlib.contextmanager
+def stand_in():
+    """A stand-in Control Room; `room.script(...)` and `room.state()`."""
     server = control_room.serve()
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -216,9 +217,17 @@ def room():
                 return json.loads(json.dumps({"requests": Handle.object.requests, "complaints": Handle.object.complaints,
                                               "runs": list(Handle.object.runs.values()),
                                               "work_items": list(Handle.object.items.values())}))
-    yield Handle
-    server.shutdown()
-    server.server_close()
+    try:
+        yield Handle
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def room():
+    with stand_in() as handle:
+        yield handle
 
 
 def pytest_configure(config):

@@ -9,6 +9,7 @@ over the same runs. It has a side door for tests:
     POST /_/script   {"polls", "result", "steps", "outputs", "page_size", "faults", "processes", "next_host", "items"}
     GET  /_/state    {"requests": {route: count}, "runs": [...], "work_items": [...], "complaints": [...]}
 
+`chances` are faults with {"chance": 0.01} instead of "times"; their route may be "*".
 A fault is {"route": "POST process-runs", "kind": KIND, "times": N}; KIND is one of
 reset_before, reset_after, 500_before, 500_after, 429, 401, 403, 404, html, truncated, wrong_types, duplicate_keys, slow.
 "after" means that the request was carried out before the fault. `items` = "silent" shows no process run of a work item,
@@ -16,6 +17,7 @@ reset_before, reset_after, 500_before, 500_after, 429, 401, 403, 404, html, trun
 """
 import argparse
 import json
+import random
 import re
 import socket
 import struct
@@ -36,6 +38,7 @@ class Room:
         self.reset()
 
     def reset(self):
+        self.dice = random.Random(1)
         self.requests = {}
         self.complaints = []
         self.runs = {}
@@ -54,6 +57,9 @@ class Room:
             for fault in self.script["faults"]:
                 if fault["route"] == route and fault.get("times", 1) > 0:
                     fault["times"] = fault.get("times", 1) - 1
+                    return fault["kind"], fault
+            for fault in self.script.get("chances", []):
+                if fault["route"] in (route, "*") and self.dice.random() < fault["chance"]:
                     return fault["kind"], fault
         return None, None
 
@@ -519,6 +525,7 @@ def serve(port=0):
     handler = type("BoundHandler", (Handler,), {"room": Room()})
     server = ThreadingHTTPServer(("127.0.0.1", port), handler)
     server.daemon_threads = True
+    server.handle_error = lambda request, address: None   # clients that are killed are what this is for
     return server
 
 
