@@ -7,6 +7,7 @@ The older APIs (/process-v1/workspaces/WS/..., and /workspace-v1/workspaces/WS/.
 over the same runs. It has a side door for tests:
 
     POST /_/script   {"polls", "result", "steps", "outputs", "page_size", "faults", "processes", "next_host", "items"}
+    GET  /_/requests {route: count, "open_runs"}
     GET  /_/state    {"requests": {route: count}, "runs": [...], "work_items": [...], "complaints": [...]}
 
 `chances` are faults with {"chance": 0.01} instead of "times"; their route may be "*".
@@ -158,6 +159,8 @@ class Handler(BaseHTTPRequestHandler):
             elif path == "/_/reset":
                 room.reset()
                 self.answer(200, {})
+            elif path == "/_/requests":
+                self.answer(200, dict(room.requests, open_runs=len(room.runs)))
             else:
                 self.answer(200, {"requests": room.requests, "complaints": room.complaints,
                                   "runs": list(room.runs.values()),

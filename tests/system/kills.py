@@ -25,7 +25,7 @@ rate = 2000
 workspace = cloud
 process_name = Invoices
 overlap = allow_all
-max_parallel = 32
+max_parallel = 2000
 [process near]
 workspace = here
 shell = yes
@@ -155,6 +155,7 @@ def rampage(daemon, room, kills, seed, say=lambda text: None):
     daemon.env["CLOUD_KEY"] = "test-key"
     for kind in ("far", "near"):
         (daemon.folder / (kind + "-files")).mkdir()
+    daemon.daemon = "max_runs = 2000"   # starts that are looked for hold their places
     daemon.configure(CONFIG.format(path=daemon.folder, url=room.url))
     daemon.config.write_text(daemon.config.read_text().replace("127.0.0.1:0", f"127.0.0.1:{port}").replace("log_level = debug", ""))
     daemon.start()
