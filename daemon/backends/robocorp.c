@@ -234,6 +234,7 @@ int backend_robocorp_new(uv_loop_t *loop, struct http_client *client, const stru
     b->dialect = &dialects[workspace->api];
     b->tokens = (double)workspace->rate;
     b->tokens_ms = time_mono_ms();
+    TAILQ_INIT(&b->urgent);
     TAILQ_INIT(&b->queue);
     TAILQ_INIT(&b->flights);
     TAILQ_INIT(&b->transfers);

@@ -13,6 +13,7 @@
 #include "robocorp_internal.h"
 
 #define FLIGHTS_MAX 16
+#define URGENT_OF 4              /* one of so many is a look, while starts or stops wait, too */
 #define BREAK_AFTER 5            /* faults in a row open the circuit */
 #define BREAK_BASE_MS 500
 #define BREAK_CAP_MS 60000
@@ -176,14 +177,27 @@ static void finish(struct ask *ask)
     robocorp_done(b);
 }
 
+/* A start or a stop does not wait behind thousands of looks; and not the other way round either. */
+static struct ask_queue *next_queue(struct robocorp *b)
+{
+    if (TAILQ_EMPTY(&b->urgent))
+        return &b->queue;
+    return TAILQ_EMPTY(&b->queue) || b->turn % URGENT_OF != 0 ? &b->urgent : &b->queue;
+}
+
+static bool is_waited_for(struct robocorp *b)
+{
+    return !TAILQ_EMPTY(&b->urgent) || !TAILQ_EMPTY(&b->queue);
+}
+
 /* Whoever ordered them decides anew: a run may have waited longer than its timeout. */
-static void give_up_waiting(struct robocorp *b)
+static void give_up_waiting(struct robocorp *b, struct ask_queue *queue)
 {
     int64_t since_ms = time_mono_ms() - BREAK_PATIENCE_MS;
     struct ask *ask;
 
-    while ((ask = TAILQ_FIRST(&b->queue)) != NULL && ask->queued_ms <= since_ms) {
-        TAILQ_REMOVE(&b->queue, ask, link);
+    while ((ask = TAILQ_FIRST(queue)) != NULL && ask->queued_ms <= since_ms) {
+        TAILQ_REMOVE(queue, ask, link);
         ask->outcome = ASKED_NOT_SENT;
         error_set(&ask->error, BF_ENET, "%s %s: not asked, the Control Room does not answer: %s", ask->request.method,
                   buf_str(&ask->url), b->trouble);
@@ -194,7 +208,7 @@ static void give_up_waiting(struct robocorp *b)
 static void line_up(struct ask *ask)
 {
     ask->queued_ms = time_mono_ms();
-    TAILQ_INSERT_TAIL(&ask->b->queue, ask, link);
+    TAILQ_INSERT_TAIL(strcmp(ask->request.method, "POST") == 0 ? &ask->b->urgent : &ask->b->queue, ask, link);
 }
 
 static bool will_try_again(struct ask *ask)
@@ -234,8 +248,10 @@ static void answered(struct http_request *request, int status)
     }
     robocorp_begin(b);
     finish(ask);
-    if (!b->closing && circuit_is_open(b))
-        give_up_waiting(b);
+    if (!b->closing && circuit_is_open(b)) {
+        give_up_waiting(b, &b->urgent);
+        give_up_waiting(b, &b->queue);
+    }
     if (!b->closing)
         ask_pump(b);
     robocorp_done(b);
@@ -272,7 +288,7 @@ static void set_timer(struct robocorp *b, int64_t now_ms)
     struct heap_node *first = heap_first(&b->again);
     int64_t due_ms = first != NULL ? first->due_ms : INT64_MAX;
 
-    if (!TAILQ_EMPTY(&b->queue) && b->flying < flights_allowed(b)) {
+    if (is_waited_for(b) && b->flying < flights_allowed(b)) {
         int64_t token_ms = now_ms + (b->tokens >= 1.0 ? 0 : (int64_t)((1.0 - b->tokens) * 1000.0 / (double)b->set->rate) + 1);
         int64_t send_ms = token_ms > b->quiet_until_ms ? token_ms : b->quiet_until_ms;
 
@@ -302,8 +318,12 @@ void ask_pump(struct robocorp *b)
     }
     refill(b, now_ms);
     while (now_ms >= b->quiet_until_ms && (!circuit_is_open(b) || now_ms >= b->broken_until_ms) && b->flying < flights_allowed(b) &&
-           b->tokens >= 1.0 && (ask = TAILQ_FIRST(&b->queue)) != NULL) {
-        TAILQ_REMOVE(&b->queue, ask, link);
+           b->tokens >= 1.0 && is_waited_for(b)) {
+        struct ask_queue *queue = next_queue(b);
+
+        ask = TAILQ_FIRST(queue);
+        TAILQ_REMOVE(queue, ask, link);
+        b->turn++;
         b->tokens -= 1.0;
         fly(ask);
     }
@@ -391,8 +411,11 @@ void ask_cancel_all(struct robocorp *b)
         heap_remove(&b->again, first);
         cancel_waiting(HEAP_ENTRY(first, struct ask, again));
     }
-    while ((ask = TAILQ_FIRST(&b->queue)) != NULL) {
-        TAILQ_REMOVE(&b->queue, ask, link);
+    while (is_waited_for(b)) {
+        struct ask_queue *queue = next_queue(b);
+
+        ask = TAILQ_FIRST(queue);
+        TAILQ_REMOVE(queue, ask, link);
         cancel_waiting(ask);
     }
     TAILQ_FOREACH(ask, &b->flights, link)

@@ -100,7 +100,9 @@ struct robocorp {
     const struct dialect *dialect;
     struct access *access;
     struct later later;
-    struct ask_queue queue;   /* wait for a token or a flight */
+    struct ask_queue urgent;  /* wait for a token or a flight: what starts and stops runs */
+    struct ask_queue queue;   /* and what looks at them */
+    unsigned turn;            /* of those two */
     struct ask_queue flights;
     struct transfer_list transfers;
     struct starting_list startings;

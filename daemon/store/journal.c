@@ -7,15 +7,49 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "belfry/base/file.h"
+#include "belfry/base/text.h"
 #include "belfry/base/time.h"
 #include "internal.h"
 
+#define LOCK_WAIT_NS 10000000L   /* 10 ms */
+#define LOCK_TRIES 500
 #define STACK_SIZE (512 * 1024)
 
 /* --- opening ------------------------------------------------------------------------------------------------------ */
+
+static void read_holder(int fd, char holder[32])
+{
+    ssize_t got = pread(fd, holder, 31, 0);
+
+    holder[got > 0 ? got : 0] = '\0';
+    holder[strcspn(holder, "\n")] = '\0';
+}
+
+static bool is_gone(const char *holder)
+{
+    int64_t pid;
+
+    return text_int(holder, 1, INT32_MAX, &pid) == 0 && kill((pid_t)pid, 0) != 0 && errno == ESRCH;
+}
+
+/* A daemon that was killed while it started a program may have left a child that is about to be that program: it holds the
+ * lock until then. */
+static bool lock_it(int fd, char holder[32])
+{
+    for (int i = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; i++) {
+        if (errno == EINTR)
+            continue;
+        read_holder(fd, holder);
+        if (!is_gone(holder) || i >= LOCK_TRIES)
+            return false;
+        (void)nanosleep(&(struct timespec) { .tv_nsec = LOCK_WAIT_NS }, NULL);
+    }
+    return true;
+}
 
 static int take_lock(struct journal *j, const char *state_dir, struct error *err)
 {
@@ -28,10 +62,7 @@ static int take_lock(struct journal *j, const char *state_dir, struct error *err
     j->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (j->lock_fd < 0) {
         status = error_errno(err, errno, "cannot open the lock %s", path);
-    } else if (flock(j->lock_fd, LOCK_EX | LOCK_NB) != 0) {
-        if (pread(j->lock_fd, holder, sizeof holder - 1, 0) < 0)
-            holder[0] = '\0';
-        holder[strcspn(holder, "\n")] = '\0';
+    } else if (!lock_it(j->lock_fd, holder)) {
         status = error_set(err, BF_EEXIST, "another belfryd (process %s) works on %s; stop it, or give this one a state_dir of"
                            " its own", holder[0] != '\0' ? holder : "unknown", state_dir);
     } else {

@@ -166,12 +166,12 @@ type = local
         assert answer.status == 202, answer.body
         return answer.json["run_id"]
 
-    def ended(self, run_id):
+    def ended(self, run_id, patience=PATIENCE):
         """The run's record once it has ended."""
         def look():
             record = self.run(run_id)
             return record if record["state"] in ENDS else None
-        return until(look, f"run {run_id} ends")
+        return until(look, f"run {run_id} ends", patience)
 
     def run_and_wait(self, process, **body):
         return self.ended(self.begin(process, **body))

@@ -77,6 +77,7 @@ class Refusal(Exception):
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     room = None
+    scheme = "http"
 
     def log_message(self, *args):
         pass
@@ -208,7 +209,7 @@ class Handler(BaseHTTPRequestHandler):
     def link(self, content):
         name = str(uuid.uuid4())
         self.room.files[name] = content.encode("latin-1") if isinstance(content, str) else content
-        return f"http://{self.headers['Host']}/files/{name}"
+        return f"{self.scheme}://{self.headers['Host']}/files/{name}"
 
     # --- the API ----------------------------------------------------------------------------------------------------
 
@@ -297,7 +298,7 @@ class Handler(BaseHTTPRequestHandler):
         query = {k: v for k, v in self.query.items() if k != "cursor"}
         query["cursor"] = start + size
         path = urllib.parse.urlsplit(self.path).path
-        return {"next": f"http://{host}{path}?{urllib.parse.urlencode(query)}" if more else None, "has_more": more,
+        return {"next": f"{self.scheme}://{host}{path}?{urllib.parse.urlencode(query)}" if more else None, "has_more": more,
                 "data": data}
 
     def processes(self):
@@ -433,7 +434,7 @@ class Handler(BaseHTTPRequestHandler):
         body = json.loads(self.body)
         if not isinstance(body.get("file_name"), str) or not isinstance(body.get("file_size"), int):
             raise Refusal(400, "BAD_REQUEST", "file_name and file_size are required")
-        return {"upload": {"url": f"http://{self.headers['Host']}/files/{item_id}", "form_data": {"key": "k", "policy": "p"}}}
+        return {"upload": {"url": f"{self.scheme}://{self.headers['Host']}/files/{item_id}", "form_data": {"key": "k", "policy": "p"}}}
 
     # --- the older APIs, over the same runs --------------------------------------------------------------------------
 

@@ -159,11 +159,11 @@ def rampage(daemon, room, kills, seed, say=lambda text: None):
     daemon.configure(CONFIG.format(path=daemon.folder, url=room.url))
     daemon.config.write_text(daemon.config.read_text().replace("127.0.0.1:0", f"127.0.0.1:{port}").replace("log_level = debug", ""))
     daemon.start()
-    ringer = Ringer(port, 0.05)
+    ringer = Ringer(port, 0.2)
     ringer.start()
     dropped = {"far": [], "near": []}
     for n in range(kills):
-        time.sleep(dice.uniform(0, 0.25))
+        time.sleep(dice.uniform(0, 0.5))
         if dice.random() < 0.3:
             kind = dice.choice(("far", "near"))
             dropped[kind].append(f"f{n}")
@@ -171,6 +171,9 @@ def rampage(daemon, room, kills, seed, say=lambda text: None):
         daemon.kill()
         # Now and then in the middle of its own start.
         daemon.start(wait=dice.random() < 0.8)
+        if n % 300 == 299:   # those that are looked for get the time for it
+            until(daemon.is_ready, "the daemon is ready")
+            until(lambda: not daemon.runs(state="starting"), "the starts are found", 300)
         if n % 100 == 99:
             say(f"{n + 1} kills, {len(ringer.acknowledged)} acknowledged webhooks, {len(room.state()['runs'])} process runs")
     ringer.over = True

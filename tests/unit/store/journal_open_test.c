@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -61,6 +62,28 @@ static void a_second_daemon_is_kept_out(void **state)
     close_journal();
     assert_int_equal(open_again(&err), 0);
     assert_int_equal(count_runs(), 1);
+}
+
+/* What a daemon leaves that is killed between fork and exec: its child has the lock until it is another program. */
+static void the_child_of_a_dead_daemon_is_waited_for(void **state)
+{
+    struct error err = { 0 };
+    pid_t dead;
+
+    (void)state;
+    close_journal();
+    dead = fork();
+    if (dead == 0) {
+        int fd = open(in_folder("lock"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+        if (flock(fd, LOCK_EX) != 0 || ftruncate(fd, 0) != 0 || dprintf(fd, "%d\n", (int)getpid()) < 0)
+            _exit(1);
+        if (fork() == 0)
+            (void)usleep(200000);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(dead, NULL, 0), dead);
+    assert_int_equal(open_again(&err), 0);
 }
 
 static void only_its_owner_can_read_it(void **state)
@@ -251,6 +274,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_second_daemon_is_kept_out),
+        TEST(the_child_of_a_dead_daemon_is_waited_for),
         TEST(only_its_owner_can_read_it),
         TEST(open_runs_come_oldest_first),
         TEST(what_is_no_database_is_left_alone),
