@@ -95,12 +95,12 @@ type = local
         self.process = subprocess.Popen([*self.wrap, str(BUILD / "belfryd"), "-c", str(self.config)], env=self.env,
                                         stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL)
         if wait:
-            until(self.is_ready, "the daemon is ready:\n" + self.log_text())
+            until(self.is_ready, "the daemon is ready:\n" + self.log_text()[-3000:])
         return self
 
     def is_ready(self):
         if self.process.poll() is not None:
-            raise AssertionError("the daemon has gone:\n" + self.log_text())
+            raise AssertionError("the daemon has gone:\n" + self.log_text()[-3000:])
         try:
             return self.api("GET", "/readyz").status == 200
         except OSError:
