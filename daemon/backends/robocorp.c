@@ -162,6 +162,7 @@ static void all_closed(void *data)
 
     access_release(b->access);
     process_forget_all(b);
+    find_forget_all(b);
     heap_close(&b->again);
     heap_close(&b->polls);
     free(b);
@@ -239,6 +240,7 @@ int backend_robocorp_new(uv_loop_t *loop, struct http_client *client, const stru
     TAILQ_INIT(&b->flights);
     TAILQ_INIT(&b->transfers);
     TAILQ_INIT(&b->startings);
+    TAILQ_INIT(&b->findings);
     heap_init(&b->again);
     heap_init(&b->polls);
     later_init(&b->later, loop);

@@ -1,6 +1,9 @@
 /*
  * Finding a start that got no answer: the run's work item tells in which process run it is; when it does not, the process's
  * runs since the intent are gone through for one that holds the item. What cannot be looked at proves nothing.
+ *
+ * After a crash many starts may be looked for at once. They go through the runs one after the other, and what a process run
+ * was started with is asked once: it does not change.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +14,7 @@
 #include "robocorp_start.h"
 
 #define CANDIDATES_MAX 1000
+#define INSPECTED_MAX 10000
 #define GONE_PROVES_MS 600000    /* an item that is gone later than that may have been in a run that is gone, too */
 
 struct finding {
@@ -23,20 +27,35 @@ struct finding {
     size_t next;
     bool past;                   /* the list has come to older runs */
     bool doubt;                  /* the item has been in a run, or may have been */
-    bool held;                   /* the candidate has an item of ours */
+    json_t *shown;               /* items of the candidate */
+    TAILQ_ENTRY(finding) link;   /* waits for its turn with the list */
 };
+
+/* What a process run was started with. */
+struct inspected {
+    json_t *items;
+    UT_hash_handle hh;
+    char run_id[];
+};
+
+static void next_turn(struct robocorp *b);
 
 static void tell(struct finding *f, enum found found, const char *remote_id)
 {
     const struct backend_reports *r = f->b->base.reports;
+    struct robocorp *b = f->b;
 
-    if (!f->b->closing)
+    if (!b->closing)
         r->found(r->data, f->run_id, found, remote_id, NULL, 0);
+    if (b->finding == f)
+        b->finding = NULL;
+    json_decref(f->shown);
     ask_close(&f->ask);
     pages_close(&f->pages);
     memo_close(&f->memo);
     json_decref(f->candidates);
     free(f);
+    next_turn(b);
 }
 
 static void tell_not_seen(struct finding *f)
@@ -52,11 +71,48 @@ static void each_item(void *data, const json_t *item)
 {
     struct finding *f = data;
     const char *id = json_str(item, "id");
-    const json_t *ours;
-    size_t i;
 
-    json_array_foreach(f->memo.items, i, ours)
-        f->held |= id != NULL && strcmp(id, json_string_value(ours)) == 0;
+    if (id != NULL)
+        (void)json_array_append_new(f->shown, json_string(id));
+}
+
+static bool is_ours(const struct finding *f, const json_t *items)
+{
+    const json_t *ours, *item;
+    size_t i, k;
+
+    json_array_foreach(items, i, item) {
+        json_array_foreach(f->memo.items, k, ours) {
+            if (json_equal(item, ours))
+                return true;
+        }
+    }
+    return false;
+}
+
+void find_forget_all(struct robocorp *b)
+{
+    struct inspected *one, *next;
+
+    HASH_ITER(hh, b->inspected, one, next) {
+        HASH_DEL(b->inspected, one);
+        json_decref(one->items);
+        free(one);
+    }
+}
+
+static void remember(struct robocorp *b, const char *run_id, json_t *items)
+{
+    size_t len = strlen(run_id);
+    struct inspected *one = calloc(1, sizeof *one + len + 1);
+
+    if (one == NULL)
+        abort();
+    if (HASH_COUNT(b->inspected) >= INSPECTED_MAX)
+        find_forget_all(b);
+    memcpy(one->run_id, run_id, len + 1);
+    one->items = json_incref(items);
+    HASH_ADD_KEYPTR(hh, b->inspected, one->run_id, len, one);
 }
 
 static void items_listed(struct pages *pages, int status)
@@ -64,12 +120,15 @@ static void items_listed(struct pages *pages, int status)
     struct finding *f = pages->data;
     const char *id = json_string_value(json_array_get(f->candidates, f->next));
 
-    if (f->held) {
-        tell(f, FOUND_STARTED, id);
-        return;
-    }
     if (status != 0 && status != BF_ENOENT) {
         tell(f, FOUND_UNKNOWN, NULL);
+        return;
+    }
+    /* A run that was started this instant may get its items a little later. */
+    if (json_array_size(f->shown) > 0)
+        remember(f->b, id, f->shown);
+    if (is_ours(f, f->shown)) {
+        tell(f, FOUND_STARTED, id);
         return;
     }
     f->next++;
@@ -78,14 +137,27 @@ static void items_listed(struct pages *pages, int status)
 
 static void next_candidate(struct finding *f)
 {
-    const char *id = json_string_value(json_array_get(f->candidates, f->next));
+    struct robocorp *b = f->b;
+    struct inspected *known;
+    const char *id;
 
+    for (; (id = json_string_value(json_array_get(f->candidates, f->next))) != NULL; f->next++) {
+        HASH_FIND_STR(b->inspected, id, known);
+        if (known == NULL)
+            break;
+        if (is_ours(f, known->items)) {
+            tell(f, FOUND_STARTED, id);
+            return;
+        }
+    }
     if (id == NULL) {
         tell_not_seen(f);
         return;
     }
+    json_decref(f->shown);
+    f->shown = json_array();
     pages_close(&f->pages);
-    pages_route(f->b, &f->pages, f->b->dialect->run_items, &(struct path_words) { .process = f->memo.process, .run = id }, each_item,
+    pages_route(b, &f->pages, b->dialect->run_items, &(struct path_words) { .process = f->memo.process, .run = id }, each_item,
                 items_listed, f);
 }
 
@@ -125,6 +197,18 @@ static void runs_listed(struct pages *pages, int status)
         next_candidate(f);
 }
 
+static void next_turn(struct robocorp *b)
+{
+    struct finding *f = TAILQ_FIRST(&b->findings);
+
+    if (f == NULL || b->finding != NULL)
+        return;
+    TAILQ_REMOVE(&b->findings, f, link);
+    b->finding = f;
+    f->pages.enough = enough;
+    pages_route(b, &f->pages, b->dialect->runs_of, &(struct path_words) { .process = f->memo.process }, each_run, runs_listed, f);
+}
+
 /* --- the item ----------------------------------------------------------------------------------------------------- */
 
 static void item_seen(struct ask *ask)
@@ -145,8 +229,8 @@ static void item_seen(struct ask *ask)
         f->doubt = state != NULL && strcasecmp(state, "new") != 0;
     else
         f->doubt = f->memo.since_ms == 0 || time_wall_ms() - f->memo.since_ms > GONE_PROVES_MS;
-    f->pages.enough = enough;
-    pages_route(f->b, &f->pages, d->runs_of, &(struct path_words) { .process = f->memo.process }, each_run, runs_listed, f);
+    TAILQ_INSERT_TAIL(&f->b->findings, f, link);
+    next_turn(f->b);
 }
 
 /* --- the way in --------------------------------------------------------------------------------------------------- */

@@ -85,6 +85,10 @@ struct transfer {
 };
 TAILQ_HEAD(transfer_list, transfer);
 
+struct finding;
+TAILQ_HEAD(finding_list, finding);
+
+struct inspected;
 struct starting;
 TAILQ_HEAD(starting_list, starting);
 
@@ -106,6 +110,9 @@ struct robocorp {
     struct ask_queue flights;
     struct transfer_list transfers;
     struct starting_list startings;
+    struct finding_list findings; /* that wait for their turn with the list of runs */
+    struct finding *finding;  /* whose turn it is */
+    struct inspected *inspected;
     int64_t skew_ms;          /* the Control Room's clock less ours, as its last answer had it */
     struct heap again;        /* asks that wait for their next try */
     size_t flying;
@@ -199,6 +206,7 @@ void robocorp_start(struct backend *b, const struct run_record *run, const struc
                     const json_t *event, const json_t *input);
 
 /* --- robocorp_find.c --- */
+void find_forget_all(struct robocorp *b);
 void robocorp_find(struct backend *b, const struct run_record *run, const struct process_config *process);
 
 /* --- robocorp_follow.c --- */

@@ -173,7 +173,8 @@ def rampage(daemon, room, kills, seed, say=lambda text: None):
         daemon.start(wait=dice.random() < 0.8)
         if n % 300 == 299:   # those that are looked for get the time for it
             until(daemon.is_ready, "the daemon is ready")
-            until(lambda: not daemon.runs(state="starting"), "the starts are found", 300)
+            waiting = {r["id"] for r in daemon.runs(state="starting")}
+            until(lambda: not waiting & {r["id"] for r in daemon.runs(state="starting")}, "the starts are found", 300)
         if n % 100 == 99:
             say(f"{n + 1} kills, {len(ringer.acknowledged)} acknowledged webhooks, {len(room.state()['runs'])} process runs")
     ringer.over = True
