@@ -11,6 +11,7 @@ include tests/unit/net/local.mk
 include tests/unit/triggers/local.mk
 include tests/unit/backends/local.mk
 include tests/unit/results/local.mk
+include tests/unit/serve/local.mk
 endif
 include tests/sim/local.mk
 include tests/system/local.mk

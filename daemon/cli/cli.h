@@ -134,6 +134,7 @@ int command_artifacts(struct cli *cli);
 int command_cancel(struct cli *cli);
 int command_pause(struct cli *cli);
 int command_resume(struct cli *cli);
+int command_keys(struct cli *cli);
 int command_reload(struct cli *cli);
 
 extern const struct cli_option next_options[];
@@ -142,5 +143,6 @@ extern const struct cli_option runs_options[];
 extern const struct cli_option logs_options[];
 extern const struct cli_option artifacts_options[];
 extern const struct cli_option cancel_options[];
+extern const struct cli_option keys_options[];
 
 #endif

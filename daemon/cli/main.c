@@ -28,6 +28,9 @@ const struct cli_command cli_commands[] = {
     { "pause", "TRIGGER", 1, 1, "let a trigger ring no more",
       "TRIGGER is a name, or KIND/NAME (schedule/nightly) where a name is not enough.", NULL, command_pause },
     { "resume", "TRIGGER", 1, 1, "let a paused trigger ring again", NULL, NULL, command_resume },
+    { "keys", "VERB [ID]", 1, 2, "API keys of local workspaces: list, add, show, edit, remove",
+      "keys list [-w W]\nkeys add -w W -n NAME -p P,P… [--expires TIME]     prints the key\nkeys show ID\n"
+      "keys edit ID [-n NAME] [-p P,P…] [--expires TIME]\nkeys remove ID", keys_options, command_keys },
     { "reload", "", 0, 0, "let the daemon read its configuration again, all or nothing", NULL, NULL, command_reload },
     { .name = NULL },
 };

@@ -60,6 +60,7 @@ static void set_api_url(struct workspace_config *w)
 
 static void check_workspace(struct loader *l, struct section *s)
 {
+    static const char *const local[] = { "viewable_keys", NULL };
     static const char *const remote[] = { "api_url", "api", "api_key", "ca_file", "proxy", "callback_url", "rate", "poll_min",
         "poll_max", NULL };
     struct workspace_config *w = s->target;
@@ -76,6 +77,7 @@ static void check_workspace(struct loader *l, struct section *s)
             id_from_name("workspace", w->name, w->id);
         return;
     }
+    none_of(l, s, local, "a workspace of a Control Room has no such key: its API keys are made there");
     if (w->id == NULL)
         complain(l, s, NULL, "id is missing: the workspace's id at the Control Room");
     if (!has(s, "api_key"))

@@ -4,6 +4,7 @@ libbelfry_a_SOURCES += \
 	daemon/core/pace.c \
 	daemon/core/event.c \
 	daemon/core/engine.c \
+	daemon/core/key.c \
 	daemon/core/lane.c \
 	daemon/core/admit.c \
 	daemon/core/move.c \
@@ -17,4 +18,5 @@ noinst_HEADERS += \
 	include/belfry/core/pace.h \
 	include/belfry/core/event.h \
 	include/belfry/core/firing.h \
+	include/belfry/core/key.h \
 	include/belfry/core/engine.h

@@ -62,7 +62,7 @@ static struct config *config_of(void *house)
 static void introduce(struct house *h)
 {
     h->bell = (struct bell) { .data = h, .ring = house_ring };
-    h->host = (struct serve_host) { .data = h, .journal = h->journal, .engine = h->engine, .bell = &h->bell,
+    h->host = (struct serve_host) { .data = h, .journal = h->journal, .engine = h->engine, .keyring = h->keyring, .bell = &h->bell,
         .config = config_of, .record = house_record, .status = house_status, .triggers = house_triggers, .next = house_next,
         .pause = house_pause, .reload = house_reload, .console = house_console, .ready = house_ready,
         .callback = house_callback,
@@ -77,6 +77,8 @@ static int open_rooms(struct house *h, const struct config *c, struct error *err
 
     if (status == 0)   /* a second daemon is kept out by now */
         status = vault_open(c->daemon.state_dir, &h->vault, err);
+    if (status == 0)
+        status = keyring_new(h->loop, h->journal, h->vault, &h->keyring, err);
     if (status != 0)
         return status;
     world_init(h, &world);
@@ -194,7 +196,8 @@ static void close_rest(struct house *h)
 static void close_doors(struct house *h)
 {
     h->storey = STOREY_HANDS;
-    h->closing = 3 + h->home_count;
+    h->closing = 4 + h->home_count;
+    keyring_close(h->keyring, storey_closed, h);
     http_server_close(h->server, storey_closed, h);
     syslog_close(h->syslog, storey_closed, h);
     for (size_t i = 0; i < h->home_count; i++)

@@ -48,6 +48,7 @@ struct house {
     struct webhook_room *webhooks;
     struct syslog_room *syslog;
     struct serve_room *serve;
+    struct keyring *keyring;
     struct later later;
     uv_timer_t wake;             /* the engine's */
     uv_timer_t daily;            /* old runs and results */

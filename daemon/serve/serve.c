@@ -88,6 +88,15 @@ static const struct route routes[] = {
     { "GET", "/belfry/v1/runs/{}/files/*", DOOR_SOCKET, serve_file },
     { "POST", "/belfry/v1/runs/{}/cancel", DOOR_SOCKET, serve_cancel },
     { "POST", "/belfry/v1/processes/{}/runs", DOOR_SOCKET, serve_begin },
+    { "GET", "/belfry/v1/keys", DOOR_SOCKET, serve_keys },
+    { "GET", "/belfry/v1/keys/{}", DOOR_SOCKET, serve_key },
+    { "POST", "/belfry/v1/keys/{}", DOOR_SOCKET, serve_key_edit },
+    { "DELETE", "/belfry/v1/keys/{}", DOOR_SOCKET, serve_key_remove },
+    { "GET", "/belfry/v1/workspaces/{}/keys", DOOR_SOCKET, serve_workspace_keys },
+    { "POST", "/belfry/v1/workspaces/{}/keys", DOOR_SOCKET, serve_key_add },
+    { "GET", "/belfry/v1/workspaces/{}/keys/{}", DOOR_SOCKET, serve_key },
+    { "POST", "/belfry/v1/workspaces/{}/keys/{}", DOOR_SOCKET, serve_key_edit },
+    { "DELETE", "/belfry/v1/workspaces/{}/keys/{}", DOOR_SOCKET, serve_key_remove },
 };
 
 #define ROUTE_COUNT (sizeof routes / sizeof *routes)
@@ -96,6 +105,8 @@ static bool path_matches(const char *pattern, const char *path, struct route_arg
 {
     size_t n = 0;
 
+    for (size_t i = 0; i < ARGS_MAX; i++)
+        args->at[i][0] = '\0';
     while (*pattern != '\0') {
         size_t len;
 

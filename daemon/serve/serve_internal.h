@@ -57,6 +57,14 @@ void serve_pause(struct serve_room *room, struct http_exchange *x, const struct 
 void serve_resume(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
 void serve_reload(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
 
+/* --- keys.c --- */
+void serve_keys(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
+void serve_workspace_keys(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
+void serve_key(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
+void serve_key_add(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
+void serve_key_edit(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
+void serve_key_remove(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
+
 /* --- runs.c --- */
 void serve_runs(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
 void serve_run(struct serve_room *room, struct http_exchange *x, const struct route_args *args);

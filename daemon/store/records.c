@@ -29,6 +29,10 @@ static const char *const sql[ST_COUNT] = {
     [ST_LINE_ADD] = "INSERT INTO lines (target, run_id) VALUES (?1,?2)",
     [ST_LINE_SENT] = "DELETE FROM lines WHERE target=?1 AND run_id=?2",
     [ST_PAUSE_PUT] = "INSERT INTO pauses VALUES (?1,?2,?3) ON CONFLICT (kind, name) DO UPDATE SET value=excluded.value",
+    [ST_KEY_ADD] = "INSERT INTO api_keys VALUES (?1,?2,?3,?4,?5,?6,?7,?8,0,0)",
+    [ST_KEY_SET] = "UPDATE api_keys SET name=?2,workspace=?3,permissions=?4,digest=?5,sealed=?6,created=?7,expires=?8 WHERE id=?1",
+    [ST_KEY_USED] = "UPDATE api_keys SET last_used=?2,uses=?3 WHERE id=?1",
+    [ST_KEY_DROP] = "DELETE FROM api_keys WHERE id=?1",
     /* Ids sort by the time of admission, so the oldest come first; a run whose lines wait stays until they went. */
     [ST_PRUNE_RUNS] = "DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE state >= 4 AND ended < ?1 AND NOT EXISTS"
                       " (SELECT 1 FROM lines WHERE run_id = runs.id) ORDER BY id LIMIT ?2)",
@@ -175,6 +179,40 @@ static int drop_file(struct journal *j, const struct record *r)
     return records_run(j, which);
 }
 
+static int put_key(struct journal *j, enum statement which, const struct key_record *k)
+{
+    sqlite3_stmt *st = j->statements[which];
+
+    text(st, 1, k->id);
+    text(st, 2, k->name);
+    text(st, 3, k->workspace);
+    text(st, 4, k->permissions);
+    (void)sqlite3_bind_blob(st, 5, k->digest, sizeof k->digest, SQLITE_STATIC);
+    if (k->sealed != NULL)
+        (void)sqlite3_bind_blob(st, 6, k->sealed, (int)k->sealed_len, SQLITE_STATIC);
+    else
+        (void)sqlite3_bind_null(st, 6);
+    (void)sqlite3_bind_int64(st, 7, k->created_ms);
+    (void)sqlite3_bind_int64(st, 8, k->expires_ms);
+    return records_run(j, which);
+}
+
+static int put_key_use(struct journal *j, const struct key_record *k)
+{
+    sqlite3_stmt *st = j->statements[ST_KEY_USED];
+
+    text(st, 1, k->id);
+    (void)sqlite3_bind_int64(st, 2, k->last_used_ms);
+    (void)sqlite3_bind_int64(st, 3, (sqlite3_int64)k->uses);
+    return records_run(j, ST_KEY_USED);
+}
+
+static int drop_key(struct journal *j, const char *id)
+{
+    text(j->statements[ST_KEY_DROP], 1, id);
+    return records_run(j, ST_KEY_DROP);
+}
+
 static int apply(struct journal *j, const struct record *r)
 {
     switch (r->kind) {
@@ -196,6 +234,14 @@ static int apply(struct journal *j, const struct record *r)
         return put_pair(j, ST_LINE_ADD, r->scope, r->run_id, NULL);
     case RECORD_LINE_SENT:
         return put_pair(j, ST_LINE_SENT, r->scope, r->run_id, NULL);
+    case RECORD_KEY_ADD:
+        return put_key(j, ST_KEY_ADD, r->api_key);
+    case RECORD_KEY_SET:
+        return put_key(j, ST_KEY_SET, r->api_key);
+    case RECORD_KEY_USED:
+        return put_key_use(j, r->api_key);
+    case RECORD_KEY_DROP:
+        return drop_key(j, r->key);
     case RECORD_PAUSE:
         return put_pair(j, ST_PAUSE_PUT, r->scope, r->key, &r->value);
     }

@@ -155,3 +155,31 @@ int journal_each_file(struct journal *journal, const char *watch,
     }
     return end(&r, status);
 }
+
+int journal_each_key(struct journal *journal, int (*each)(void *data, const struct key_record *key), void *data,
+                     struct error *err)
+{
+    static const char sql[] = "SELECT id, name, workspace, permissions, digest, sealed, created, expires, last_used, uses"
+                              " FROM api_keys ORDER BY id";
+    struct start_read r;
+    int status = begin(&r, journal, sql, NULL, err);
+
+    if (status != 0)
+        return status;
+    while ((status = next(&r)) > 0) {
+        struct key_record key = { .name = text_at(r.row, 1), .workspace = text_at(r.row, 2), .permissions = text_at(r.row, 3),
+            .sealed = (unsigned char *)(uintptr_t)sqlite3_column_blob(r.row, 5), .sealed_len = (size_t)sqlite3_column_bytes(r.row, 5),
+            .created_ms = sqlite3_column_int64(r.row, 6), .expires_ms = sqlite3_column_int64(r.row, 7),
+            .last_used_ms = sqlite3_column_int64(r.row, 8), .uses = (uint64_t)sqlite3_column_int64(r.row, 9) };
+        const char *id = text_at(r.row, 0);
+
+        if (id == NULL || strlen(id) >= sizeof key.id || sqlite3_column_bytes(r.row, 4) != KEY_DIGEST_SIZE)
+            continue;   /* none of ours */
+        memcpy(key.id, id, strlen(id) + 1);
+        memcpy(key.digest, sqlite3_column_blob(r.row, 4), KEY_DIGEST_SIZE);
+        status = each(data, &key);
+        if (status != 0)
+            break;
+    }
+    return end(&r, status);
+}

@@ -23,6 +23,9 @@ static const char *const steps[] = {
     "CREATE TABLE lines (line INTEGER PRIMARY KEY AUTOINCREMENT, target TEXT NOT NULL, run_id TEXT NOT NULL);"
     "CREATE INDEX lines_run ON lines (run_id, target);"
     "CREATE INDEX lines_target ON lines (target, line);",
+    "CREATE TABLE api_keys (id TEXT PRIMARY KEY, name TEXT NOT NULL, workspace TEXT NOT NULL, permissions TEXT NOT NULL,"
+    " digest BLOB NOT NULL UNIQUE, sealed BLOB, created INTEGER NOT NULL, expires INTEGER NOT NULL, last_used INTEGER NOT NULL,"
+    " uses INTEGER NOT NULL) WITHOUT ROWID;",
 };
 
 #define STEPS ((int)(sizeof steps / sizeof *steps))

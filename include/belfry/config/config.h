@@ -62,6 +62,7 @@ struct workspace_config {
     struct secret api_key;
     char *ca_file;
     char *proxy;
+    bool viewable_keys;         /* local: the values of keys are kept, sealed; else their hashes alone */
     char *callback_url;         /* robocorp v1: where this daemon's /callbacks can be reached, or NULL */
     int64_t rate;               /* requests a second */
     int64_t poll_min_ms;

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "belfry/core/key.h"
 #include "belfry/core/run.h"
 
 enum record_kind {
@@ -21,6 +22,10 @@ enum record_kind {
     RECORD_FILE_DROP,    /* forgets watch, path (NULL: all of the watch) */
     RECORD_LINE_ADD,     /* target, run: a result line that has to go to a syslog target */
     RECORD_LINE_SENT,    /* it went, or (given up) never will */
+    RECORD_KEY_ADD,      /* api_key: a new one */
+    RECORD_KEY_SET,      /* api_key: it becomes this, if it is still there; its use stays */
+    RECORD_KEY_USED,     /* api_key: when it was last used, and how often */
+    RECORD_KEY_DROP,     /* key: its id */
     RECORD_PAUSE,        /* kind, name → value 1 paused, 0 not: a person's word, over the configuration's */
 };
 
@@ -33,6 +38,7 @@ enum file_state {
 struct record {
     enum record_kind kind;
     const struct run_record *run;  /* RUN_ADD, RUN_SET: lent until the commit's callback */
+    const struct key_record *api_key;   /* KEY_…: lent likewise */
     const char *event;             /* RUN_ADD: JSON text */
     const char *input;             /* RUN_ADD: JSON array of payloads; NULL: the event's default payload */
     const char *scope;             /* CLAIM; the trigger's kind for CURSOR and PAUSE; the target for LINE_… ; the watch for FILE_… */

@@ -12,6 +12,9 @@
  *   GET  /belfry/v1/runs/ID/log?offset=                                   text, SERVE_LOG_PIECE bytes at most
  *   GET  /belfry/v1/runs/ID/files/PATH                                    a file of the results
  *   POST /belfry/v1/runs/ID/cancel {"reason"?}                            202 {"accepted"}; 409 when it has ended
+ *   GET  /belfry/v1/keys  /workspaces/W/keys                              {"data": [key …]}
+ *   POST /belfry/v1/workspaces/W/keys {"name", "permissions", "expires_at"?}   key, with its value in "key"
+ *   GET, POST, DELETE /belfry/v1/keys/ID  /workspaces/W/keys/ID           a key with its value; edited; removed
  *   POST /belfry/v1/processes/NAME/runs {"input"?, "files"?: [path …]}    202 {"run_id", "state"}; Idempotency-Key
  *
  * The socket needs no key: its file mode is the lock. TCP answers 401 but for health and callbacks.
@@ -26,6 +29,7 @@
 #include "belfry/config/config.h"
 #include "belfry/core/engine.h"
 #include "belfry/net/http_server.h"
+#include "belfry/serve/keyring.h"
 #include "belfry/store/journal.h"
 #include "belfry/core/firing.h"
 
@@ -33,6 +37,7 @@ struct serve_host {
     void *data;
     struct journal *journal;
     struct engine *engine;
+    struct keyring *keyring;
     const struct bell *bell;
     /* The configuration in force; hold it when it is needed beyond the call. */
     struct config *(*config)(void *data);

@@ -60,6 +60,9 @@ int journal_each_file(struct journal *journal, const char *watch,
                                   const char *run_id, enum run_state run_state),
                       void *data, struct error *err);
 
+int journal_each_key(struct journal *journal, int (*each)(void *data, const struct key_record *key), void *data,
+                     struct error *err);
+
 /* --- reads, answered on the loop thread --------------------------------------------------------------------------- */
 
 struct journal_read;

@@ -1,0 +1,104 @@
+"""API keys: made, viewed, edited, removed, and what of them reaches the disk."""
+import json
+import re
+
+import pytest
+
+from conftest import until
+
+
+def add(daemon, *more, workspace="here", name="ci", permissions="read_runs,Processes.trigger_processes"):
+    return daemon.cli("keys", "add", "-w", workspace, "-n", name, "-p", permissions, *more).stdout.strip()
+
+
+def keys(daemon):
+    return json.loads(daemon.cli("--json", "keys", "list").stdout)
+
+
+def test_a_life(daemon):
+    daemon.start("")
+    assert daemon.cli("keys", "list").stdout == "there are no keys; see belfry help keys\n"
+    value = add(daemon)
+    assert re.fullmatch(r"belfry_[0-9A-Za-z]{38}", value)
+    key, = keys(daemon)
+    assert key["name"] == "ci" and key["workspace"] == "here" and key["uses"] == 0 and key["last_used_at"] is None
+    assert key["permissions"] == ["Processes.read_runs", "Processes.trigger_processes"]
+    assert "key" not in key
+    shown = json.loads(daemon.cli("--json", "keys", "show", key["id"]).stdout)
+    assert shown == dict(key, key=value)
+    assert value in daemon.cli("keys", "show", key["id"]).stdout
+    edited = json.loads(daemon.cli("--json", "keys", "edit", key["id"], "-n", "nightly", "-p", "all", "--expires", "2099-01-01T00:00:00Z").stdout)
+    assert edited["name"] == "nightly" and len(edited["permissions"]) == 16 and edited["expires_at"].startswith("2099-01-01")
+    assert "expires_at" not in json.loads(daemon.cli("--json", "keys", "edit", key["id"], "--expires", "never").stdout)
+    daemon.stop()
+    daemon.start()
+    assert json.loads(daemon.cli("--json", "keys", "show", key["id"]).stdout)["key"] == value
+    other = add(daemon, name="other")
+    assert other != value and [k["name"] for k in keys(daemon)] == ["nightly", "other"]
+    assert daemon.cli("keys", "remove", key["id"]).stdout == f"the key {key['id']} is removed\n"
+    assert [k["name"] for k in keys(daemon)] == ["other"]
+    assert daemon.cli("keys", "show", key["id"], check=False).returncode == 1
+    assert daemon.cli("keys", "remove", key["id"], check=False).returncode == 1
+    daemon.kill()
+    daemon.start()
+    assert [k["name"] for k in keys(daemon)] == ["other"]
+
+
+def test_nothing_on_disk_or_in_the_log_shows_a_key(daemon):
+    daemon.start("[workspace sealed]\ntype = local\nviewable_keys = no\n")
+    values = [add(daemon), add(daemon, workspace="sealed")]
+    hidden = next(k for k in keys(daemon) if k["workspace"] == "sealed")
+    assert json.loads(daemon.cli("--json", "keys", "show", hidden["id"]).stdout)["key"] is None
+    assert "its hash is all there is" in daemon.cli("keys", "show", hidden["id"]).stdout
+    assert len(json.loads(daemon.cli("--json", "keys", "list", "-w", "sealed").stdout)) == 1
+    daemon.stop()
+    for path in daemon.folder.rglob("*"):
+        if path.is_file():
+            data = path.read_bytes()
+            assert not any(v.encode() in data or v[7:39].encode() in data for v in values), path
+    assert (daemon.folder / "state" / "master.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_another_master_key_shows_nothing(daemon):
+    daemon.start("")
+    add(daemon)
+    daemon.stop()
+    (daemon.folder / "state" / "master.key").write_text("0" * 64 + "\n")
+    daemon.start()
+    key, = keys(daemon)
+    assert "another master key" in daemon.cli("keys", "show", key["id"]).stdout
+    daemon.stop()
+    (daemon.folder / "state" / "master.key").chmod(0o644)
+    assert daemon.start(wait=False).process.wait(30) == 1
+    assert "can be read by others" in daemon.log_text()
+
+
+@pytest.mark.parametrize("body, words", [
+    ({}, "needs a name and permissions"), ({"name": "x"}, "needs a name"), ({"name": "", "permissions": []}, "name has to be"),
+    ({"name": 1, "permissions": []}, "name has to be"), ({"name": "n" * 201, "permissions": []}, "name has to be"),
+    ({"name": "x", "permissions": 1}, "list of names"), ({"name": "x", "permissions": [1]}, "list of names"),
+    ({"name": "x", "permissions": ["read_run"]}, "do you mean"), ({"name": "x", "permissions": ["zzz"]}, "there is no permission zzz"),
+    ({"name": "x", "permissions": [], "expires_at": "soon"}, "has to be a time"), ({"name": "x", "permissions": [], "wat": 1}, "a key has"),
+    ({"name": "x", "permissions": [], "expires_at": "2001-01-01T00:00:00Z"}, "is over already")])
+def test_what_is_not_good_changes_nothing(daemon, body, words):
+    daemon.start("")
+    answer = daemon.api("POST", "/belfry/v1/workspaces/here/keys", body)
+    assert answer.status == 400 and words in answer.json["error"]["message"], answer.body
+    assert keys(daemon) == []
+
+
+def test_who_may_and_where(daemon):
+    daemon.start("[workspace far]\ntype = local\n")
+    assert daemon.api("POST", "/belfry/v1/workspaces/nowhere/keys", {"name": "x", "permissions": []}).status == 404
+    value = add(daemon)
+    key, = keys(daemon)
+    for method, path in (("GET", "/belfry/v1/keys"), ("GET", f"/belfry/v1/keys/{key['id']}"), ("DELETE", f"/belfry/v1/keys/{key['id']}")):
+        assert daemon.tcp(method, path).status == 401
+        assert daemon.tcp(method, path, headers={"Authorization": f"RC-WSKEY {value}"}).status == 401
+    assert daemon.api("GET", f"/belfry/v1/workspaces/far/keys/{key['id']}").status == 404
+    assert daemon.api("GET", f"/belfry/v1/workspaces/here/keys/{key['id']}").json["key"] == value
+    assert daemon.api("DELETE", f"/belfry/v1/workspaces/here/keys/{key['id']}").json == {"id": key["id"], "deleted": True}
+    for words in (["keys"], ["keys", "add"], ["keys", "show"], ["keys", "burn", "x"], ["keys", "add", "-w", "here", "-n", "x"]):
+        assert daemon.cli(*words, check=False).returncode == 2
+    bad = daemon.cli("keys", "add", "-w", "here", "-n", "x", "-p", "read_run", check=False)
+    assert bad.returncode == 1 and "do you mean" in bad.stderr
