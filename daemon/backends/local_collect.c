@@ -411,7 +411,7 @@ static json_t *describe_step(const struct run_record *run)
 
     if (step == NULL)
         return NULL;
-    id_from_name("step run", run->id, id);
+    run_step_id(run->id, id);
     (void)json_put(step, "id", id);
     (void)json_put(step, "name", STEP_NAME);
     (void)json_put(step, "state", run->started_ms == 0 ? "new" : run->outcome == RUN_COMPLETED ? "completed" : "failed");

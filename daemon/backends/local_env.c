@@ -63,7 +63,7 @@ static void control_room(const struct naming *n, const struct local *b, const st
 {
     char step[ID_SIZE];
 
-    id_from_name("step run", run->id, step);
+    run_step_id(run->id, step);
     put(n, "RC_WORKSPACE_ID", b->workspace->id);
     put(n, "RC_PROCESS_ID", n->process->id);
     put(n, "RC_PROCESS_RUN_ID", run->id);

@@ -75,6 +75,23 @@ enum trigger_kind trigger_kind_from_name(const char *name)
     return (enum trigger_kind)i;
 }
 
+#define VERSION_AT 14   /* of a UUID as text */
+
+void run_step_id(const char *run_id, char step_run_id[ID_SIZE])
+{
+    memcpy(step_run_id, run_id, ID_SIZE);
+    step_run_id[VERSION_AT] = '8';
+}
+
+bool run_of_step(const char *step_run_id, char run_id[ID_SIZE])
+{
+    if (!id_is_uuid(step_run_id) || step_run_id[VERSION_AT] != '8')
+        return false;
+    memcpy(run_id, step_run_id, ID_SIZE);
+    run_id[VERSION_AT] = '7';
+    return true;
+}
+
 /* The members that are heap strings, once: copying and freeing walk the same list. */
 static char **string_of(struct run_record *r, unsigned i)
 {

@@ -62,7 +62,7 @@ static struct config *config_of(void *house)
 static void introduce(struct house *h)
 {
     h->bell = (struct bell) { .data = h, .ring = house_ring };
-    h->host = (struct serve_host) { .data = h, .journal = h->journal, .engine = h->engine, .keyring = h->keyring, .bell = &h->bell,
+    h->host = (struct serve_host) { .data = h, .journal = h->journal, .engine = h->engine, .keyring = h->keyring, .vault = h->vault, .bell = &h->bell,
         .config = config_of, .record = house_record, .status = house_status, .triggers = house_triggers, .next = house_next,
         .pause = house_pause, .reload = house_reload, .console = house_console, .ready = house_ready,
         .callback = house_callback,

@@ -60,7 +60,7 @@ static void send_file(struct http_exchange *x, int fd, const char *type, int64_t
     http_respond_file(x, 200, type, fd, offset, len < most ? len : most, NULL, 0);
 }
 
-static int open_console(struct file_ask *ask, const struct run_record *run)
+int serve_open_console(const struct serve_room *room, const struct run_record *run)
 {
     char *live = NULL;
     json_t *result;
@@ -68,7 +68,7 @@ static int open_console(struct file_ask *ask, const struct run_record *run)
     int fd = dir != NULL ? open_in(dir, "console.log") : -1;
 
     if (dir == NULL)
-        live = ask->room->host.console(ask->room->host.data, run);
+        live = room->host.console(room->host.data, run);
     if (live != NULL)
         fd = open(live, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     free(live);
@@ -99,7 +99,7 @@ static void run_read(struct journal_read *read, int status)
         ask_free(ask);
         return;
     }
-    fd = console ? open_console(ask, run) : open_result(ask, run);
+    fd = console ? serve_open_console(ask->room, run) : open_result(ask, run);
     if (fd >= 0)
         send_file(ask->x, fd, console ? "text/plain; charset=utf-8" : "application/octet-stream", ask->offset,
                   console ? SERVE_LOG_PIECE : INT64_MAX);

@@ -1,10 +1,18 @@
 libbelfry_a_SOURCES += \
 	daemon/serve/admin.c \
+	daemon/serve/api.c \
+	daemon/serve/api.h \
+	daemon/serve/api_outputs.c \
+	daemon/serve/api_reference.c \
+	daemon/serve/api_runs.c \
+	daemon/serve/api_shape.c \
+	daemon/serve/api_start.c \
 	daemon/serve/begin.c \
 	daemon/serve/files.c \
 	daemon/serve/key_value.c \
 	daemon/serve/keyring.c \
 	daemon/serve/keys.c \
+	daemon/serve/links.c \
 	daemon/serve/permission.c \
 	daemon/serve/runs.c \
 	daemon/serve/serve.c \

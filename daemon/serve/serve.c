@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "belfry/base/text.h"
-#include "serve_internal.h"
+#include "api.h"
 
 /* --- small helps -------------------------------------------------------------------------------------------------- */
 
@@ -75,6 +75,8 @@ static const struct route routes[] = {
     { "GET", "/healthz", DOOR_OPEN, serve_health },
     { "GET", "/readyz", DOOR_OPEN, serve_ready },
     { "POST", "/callbacks/{}", DOOR_OPEN, serve_callback },
+    { "GET", "/files/{}/*", DOOR_OPEN, serve_link },
+    { "GET", "/api/v1/openapi.json", DOOR_OPEN, serve_reference },
     { "GET", "/metrics", DOOR_SOCKET, serve_metrics },
     { "GET", "/belfry/v1/status", DOOR_SOCKET, serve_status },
     { "GET", "/belfry/v1/triggers", DOOR_SOCKET, serve_triggers },
@@ -101,7 +103,7 @@ static const struct route routes[] = {
 
 #define ROUTE_COUNT (sizeof routes / sizeof *routes)
 
-static bool path_matches(const char *pattern, const char *path, struct route_args *args)
+bool serve_path_matches(const char *pattern, const char *path, struct route_args *args)
 {
     size_t n = 0;
 
@@ -125,7 +127,7 @@ static bool path_matches(const char *pattern, const char *path, struct route_arg
     return *path == '\0';
 }
 
-static bool method_matches(const char *method, const char *asked)
+bool serve_method_matches(const char *method, const char *asked)
 {
     return strcmp(method, asked) == 0 || (strcmp(method, "GET") == 0 && strcmp(asked, "HEAD") == 0);
 }
@@ -151,15 +153,19 @@ void serve_request(struct serve_room *room, struct http_exchange *x)
     const char *path = http_path(x), *method = http_method(x), *allow = NULL;
     struct route_args args;
 
+    if (api_owns(path)) {
+        api_request(room, x);
+        return;
+    }
     for (size_t i = 0; i < ROUTE_COUNT; i++) {
-        if (!path_matches(routes[i].path, path, &args))
+        if (!serve_path_matches(routes[i].path, path, &args))
             continue;
         allow = routes[i].method;
         if (routes[i].door == DOOR_SOCKET && !http_is_local(x)) {
             ask_for_key(x);
             return;
         }
-        if (method_matches(routes[i].method, method)) {
+        if (serve_method_matches(routes[i].method, method)) {
             routes[i].serve(room, x, &args);
             return;
         }

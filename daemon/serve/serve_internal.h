@@ -72,7 +72,23 @@ void serve_cancel(struct serve_room *room, struct http_exchange *x, const struct
 void run_timer(uv_timer_t *timer);
 void run_answer_all(struct serve_room *room);
 
+/* True when the path fits the pattern; args get what stands in its place holders. */
+bool serve_path_matches(const char *pattern, const char *path, struct route_args *args);
+/* GET takes HEAD, too. */
+bool serve_method_matches(const char *method, const char *asked);
+
+/* --- api.c --- */
+bool api_owns(const char *path);
+void api_request(struct serve_room *room, struct http_exchange *x);
+
+/* --- links.c --- */
+/* Appends the path and query of a link to a file of a run's results. */
+void serve_link_to(const struct serve_room *room, const char *run_id, const char *path, struct buf *url);
+void serve_link(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
+
 /* --- files.c --- */
+/* A run's console as far as it is known: a descriptor, or -1. */
+int serve_open_console(const struct serve_room *room, const struct run_record *run);
 void serve_log(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
 void serve_file(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
 

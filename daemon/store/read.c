@@ -1,4 +1,5 @@
 /* The reading thread: a connection of its own that can only read, and never checkpoints. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,6 +44,27 @@ static void state_filter(struct query *q, int state)
     sqlite3_free(term);
 }
 
+static void states_filter(struct query *q, const struct journal_read *a)
+{
+    char word[24];
+
+    if (a->states == 0)
+        return;
+    add(q, " AND r.state IN (");
+    for (int i = 0, first = 1; i < RUN_STATES; i++) {
+        if ((a->states & (1u << i)) == 0)
+            continue;
+        (void)snprintf(word, sizeof word, "%s%d", first ? "" : ",", i);
+        add(q, word);
+        first = 0;
+    }
+    add(q, ")");
+    if (a->states >> RUN_COMPLETED == 0)
+        add(q, " AND state < 4");
+    if (a->stopping >= 0)
+        add(q, a->stopping ? " AND r.stop_as<>0" : " AND r.stop_as=0");
+}
+
 static void build(struct query *q, const struct journal_read *a)
 {
     columns(q, a, a->kind == READ_LINES);
@@ -71,6 +93,7 @@ static void build(struct query *q, const struct journal_read *a)
     if (a->before_id != NULL)
         add(q, " AND r.id<:before");
     state_filter(q, a->state);
+    states_filter(q, a);
     add(q, " ORDER BY r.id DESC LIMIT :limit");
 }
 

@@ -71,6 +71,11 @@ enum run_state run_state_from_name(const char *name);
 const char *trigger_kind_name(enum trigger_kind kind);
 enum trigger_kind trigger_kind_from_name(const char *name);
 
+/* The id of a local run's step run, and back (false when it is none): a run is a UUIDv7, its step run the same bits as a
+ * UUIDv8 (RFC 9562), so that one leads to the other without a table. */
+void run_step_id(const char *run_id, char step_run_id[ID_SIZE]);
+bool run_of_step(const char *step_run_id, char run_id[ID_SIZE]);
+
 /* Deep copy: 0 or BF_ENOMEM (then *to is empty). */
 int run_record_copy(struct run_record *to, const struct run_record *from);
 void run_record_close(struct run_record *record);

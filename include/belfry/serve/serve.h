@@ -17,7 +17,11 @@
  *   GET, POST, DELETE /belfry/v1/keys/ID  /workspaces/W/keys/ID           a key with its value; edited; removed
  *   POST /belfry/v1/processes/NAME/runs {"input"?, "files"?: [path …]}    202 {"run_id", "state"}; Idempotency-Key
  *
- * The socket needs no key: its file mode is the lock. TCP answers 401 but for health and callbacks.
+ *   *    /api/v1/workspaces/…                the Control Room API of local workspaces; /api/v1/openapi.json
+ *   GET  /files/RUN/PATH?expires=&signature= a file of the results, by a link that the API gave
+ *
+ * The socket needs no key: its file mode is the lock. TCP answers 401 but for health, callbacks, links, and the
+ * Control Room API, which takes keys.
  */
 #ifndef BELFRY_SERVE_SERVE_H
 #define BELFRY_SERVE_SERVE_H
@@ -38,6 +42,7 @@ struct serve_host {
     struct journal *journal;
     struct engine *engine;
     struct keyring *keyring;
+    const struct vault *vault;
     const struct bell *bell;
     /* The configuration in force; hold it when it is needed beyond the call. */
     struct config *(*config)(void *data);

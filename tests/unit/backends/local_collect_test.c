@@ -79,7 +79,7 @@ static void an_environment_as_a_worker_gives_it(void **state)
     assert_int_equal(unsetenv("BELFRY_TEST_SECRET"), 0);
     assert_int_equal(s->told.end.exit_code, 0);
     read_env(s, &env);
-    id_from_name("step run", s->run.id, step);
+    run_step_id(s->run.id, step);
     assert_variable(&env, "RC_WORKSPACE_ID", s->workspace.id);
     assert_variable(&env, "RC_PROCESS_ID", s->process.id);
     assert_variable(&env, "RC_PROCESS_RUN_ID", s->run.id);

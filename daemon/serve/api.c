@@ -1,0 +1,323 @@
+/*
+ * The Control Room API of local workspaces: one table of operations, each with its permission, and one gate. What is not in the
+ * table cannot be reached; what is in it is reached by who holds the permission. Source: the vendor's API v1, as its OpenAPI
+ * document has it; the spellings of its earlier editions are rows, too.
+ */
+#include "api.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "belfry/base/time.h"
+
+#define PREFIX "/api/v1/workspaces/"
+#define LIMIT_DEFAULT 50
+#define LIMIT_MAX 1000
+
+#define RUNS_QUERY "process_id state limit"
+
+/* Literals stand before what they would also match. */
+const struct operation operations[] = {
+    { "GET", "", "getWorkspace", NO_PERMISSION, api_workspace, NULL, false },
+    { "GET", "/processes", "listProcesses", MAY_READ_PROCESSES, api_processes, "limit", false },
+    { "GET", "/process-runs", "listProcessRuns", MAY_READ_RUNS, api_runs, RUNS_QUERY, false },
+    { "GET", "/processes/{}/process-runs", "listProcessRunsOfProcess", MAY_READ_RUNS, api_runs_of_process, "state limit", false },
+    { "GET", "/process-runs/{}", "getProcessRun", MAY_READ_PROCESSES, api_run, NULL, false },
+    { "DELETE", "/process-runs/{}", "deleteProcessRun", MAY_READ_RUNS, NULL, NULL, false },
+    { "POST", "/process-runs/{}/stop", "stopProcessRun", MAY_TRIGGER_PROCESSES, api_stop, NULL, false },
+    { "POST", "/processes/{}/process-runs", "startProcessRun", MAY_TRIGGER_PROCESSES, api_start, NULL, false },
+    { "POST", "/processes/{}/process-runs-integrations", "startProcessRunQsAuth", MAY_TRIGGER_PROCESSES, api_start_by_token,
+      "token with_handshake", true },
+    { "GET", "/outputs", "listProcessRunOutputs", MAY_READ_WORK_ITEMS, NULL, "process_run_id limit", false },
+    { "GET", "/process-runs/{}/outputs", "listOutputsOfProcessRun", MAY_READ_WORK_ITEMS, NULL, "limit", false },
+    { "GET", "/step-runs", "listStepRuns", MAY_READ_PROCESSES, api_step_runs, "process_run_id limit", false },
+    { "GET", "/process-runs/{}/step-runs", "listStepRunsOfProcessRun", MAY_READ_PROCESSES, api_step_runs_of_run, "limit", false },
+    { "GET", "/step-runs/{}", "getStepRun", MAY_READ_RUNS, api_step_run, NULL, false },
+    { "GET", "/step-runs/{}/artifacts", "listStepRunArtifacts", MAY_READ_RUN_OUTPUTS, api_artifacts, "limit", false },
+    { "GET", "/step-runs/{}/artifacts/{}", "getStepRunArtifact", MAY_READ_RUN_OUTPUTS, api_artifact, NULL, false },
+    { "GET", "/step-runs/{}/console-messages", "listStepRunConsoleMessages", MAY_READ_RUN_OUTPUTS, api_console, "limit", false },
+    { "GET", "/step-runs/{}/events", "listStepRunEvents", MAY_READ_RUN_OUTPUTS, api_events, "limit", false },
+    { "GET", "/work-items", "listWorkItems", MAY_READ_WORK_ITEMS, NULL, "process_id process_run_id state limit", false },
+    { "POST", "/work-items", "createWorkItem", MAY_WRITE_WORK_ITEMS, NULL, NULL, false },
+    { "POST", "/work-items/batch", "runWorkItemBatchOperation", MAY_WRITE_WORK_ITEMS, NULL, NULL, false },
+    { "GET", "/work-items/{}", "getWorkItem", MAY_READ_WORK_ITEMS, NULL, NULL, false },
+    { "POST", "/work-items/{}/payload", "updateWorkItemPayload", MAY_WRITE_WORK_ITEMS, NULL, NULL, false },
+    { "POST", "/work-items/{}/files", "createWorkItemFile", MAY_WRITE_WORK_ITEMS, NULL, NULL, false },
+    { "GET", "/assets", "listAssets", MAY_READ_ASSETS, NULL, "limit", false },
+    { "POST", "/assets", "createAsset", MAY_WRITE_ASSETS, NULL, NULL, false },
+    { "GET", "/assets/{}", "getAsset", MAY_READ_ASSETS, NULL, NULL, false },
+    { "DELETE", "/assets/{}", "deleteAsset", MAY_WRITE_ASSETS, NULL, NULL, false },
+    { "POST", "/assets/{}/uploads", "createAssetUpload", MAY_WRITE_ASSETS, NULL, NULL, false },
+    { "GET", "/assets/{}/uploads/{}", "getAssetUpload", MAY_WRITE_ASSETS, NULL, NULL, false },
+    { "GET", "/webhooks", "listWebhooks", MAY_READ_WEBHOOKS, NULL, "limit", false },
+    { "POST", "/webhooks", "createWebhook", MAY_WRITE_WEBHOOKS, NULL, NULL, false },
+    { "GET", "/webhooks/{}", "getWebhook", MAY_READ_WEBHOOKS, NULL, NULL, false },
+    { "DELETE", "/webhooks/{}", "deleteWebhook", MAY_WRITE_WEBHOOKS, NULL, NULL, false },
+    { "GET", "/assistants", "listAssistants", MAY_READ_ASSISTANTS, api_no_elements, "limit", false },
+    { "GET", "/assistant-runs", "listAssistantRuns", MAY_READ_ASSISTANTS, api_no_elements, "assistant_id limit", false },
+    { "GET", "/worker-groups", "listWorkerGroups", MAY_READ_WORKERS, api_no_elements, "limit", false },
+};
+const size_t operation_count = sizeof operations / sizeof *operations;
+
+/* --- small helps -------------------------------------------------------------------------------------------------- */
+
+static const char *code_of(unsigned status)
+{
+    switch (status) {
+    case 400: return "BAD_REQUEST";
+    case 401: return "UNAUTHORIZED";
+    case 403: return "FORBIDDEN";
+    case 404: return "NOT_FOUND";
+    case 405: return "METHOD_NOT_ALLOWED";
+    case 409: return "CONFLICT";
+    case 429: return "TOO_MANY_REQUESTS";
+    case 501: return "NOT_IMPLEMENTED";
+    default: return "UNAVAILABLE";
+    }
+}
+
+void api_refuse(struct http_exchange *x, unsigned status, const char *format, ...)
+{
+    struct buf text = { 0 };
+    va_list ap;
+
+    va_start(ap, format);
+    buf_vaddf(&text, format, ap);
+    va_end(ap);
+    http_respond_error(x, status, code_of(status), "%s", buf_str(&text));
+    buf_close(&text);
+}
+
+bool api_body(struct http_exchange *x, json_t **body)
+{
+    struct error err;
+    size_t len;
+    const char *bytes = http_body(x, &len);
+
+    *body = len > 0 ? json_parse(bytes, len, &err) : json_null();
+    if (*body == NULL)
+        api_refuse(x, 400, "the body is not good JSON: %s", err.text);
+    return *body != NULL;
+}
+
+/* Generated clients write numbers as "10.0". */
+static bool read_limit(const char *text, size_t *limit)
+{
+    char *end;
+    double value = strtod(text, &end);
+
+    if (end == text || *end != '\0' || !(value >= 1) || floor(value) < value)
+        return false;
+    *limit = value > LIMIT_MAX ? LIMIT_MAX : (size_t)value;
+    return true;
+}
+
+bool api_page(struct http_exchange *x, size_t *limit, const char **cursor)
+{
+    const char *text = http_query(x, "limit");
+
+    *limit = LIMIT_DEFAULT;
+    *cursor = http_query(x, "cursor");
+    if (text != NULL && !read_limit(text, limit)) {
+        api_refuse(x, 400, "limit has to be a whole number from 1");
+        return false;
+    }
+    if (*cursor != NULL && !id_is_uuid(*cursor)) {
+        api_refuse(x, 400, "that cursor is none of ours: follow \"next\" as it is");
+        return false;
+    }
+    return true;
+}
+
+void api_base_url(const struct http_exchange *x, struct buf *url)
+{
+    const char *proto = http_header(x, "X-Forwarded-Proto"), *host = http_header(x, "Host"), *remote = http_remote(x);
+    bool proxied = strcmp(remote, "127.0.0.1") == 0 || strcmp(remote, "::1") == 0;
+
+    buf_addf(url, "%s://%s", proxied && proto != NULL && strcasecmp(proto, "https") == 0 ? "https" : "http",
+             host != NULL ? host : "localhost");
+}
+
+static void percent(struct buf *url, const char *text)
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/";
+
+    for (; *text != '\0'; text++) {
+        if (strchr(plain, *text) != NULL)
+            buf_addc(url, *text);
+        else
+            buf_addf(url, "%%%02X", (unsigned char)*text);
+    }
+}
+
+struct query_writer {
+    struct buf *url;
+    const char *seen[16];
+    size_t count;
+};
+
+/* Clients send their first query along with `next`, so that everything comes twice: the first of a name counts. */
+static void copy_query(void *data, const char *name, const char *value)
+{
+    struct query_writer *w = data;
+
+    if (strcmp(name, "cursor") == 0 || w->count == sizeof w->seen / sizeof *w->seen)
+        return;
+    for (size_t i = 0; i < w->count; i++) {
+        if (strcmp(w->seen[i], name) == 0)
+            return;
+    }
+    w->seen[w->count++] = name;
+    percent(w->url, name);
+    buf_addc(w->url, '=');
+    percent(w->url, value);
+    buf_addc(w->url, '&');
+}
+
+void api_answer_page(struct http_exchange *x, json_t *data, const char *cursor)
+{
+    struct buf url = { 0 };
+    struct query_writer w = { .url = &url };
+    json_t *page = json_pack("{s:n, s:b, s:o}", "next", "has_more", cursor != NULL, "data", data);
+
+    if (cursor != NULL) {
+        api_base_url(x, &url);
+        percent(&url, http_path(x));
+        buf_addc(&url, '?');
+        http_each_query(x, copy_query, &w);
+        buf_addf(&url, "cursor=%s", cursor);
+        (void)json_put(page, "next", buf_str(&url));
+        buf_close(&url);
+    }
+    serve_json(x, 200, page);
+}
+
+const struct process_config *api_process(const struct api_call *call, const char *word)
+{
+    const struct config *c = call->room->host.config(call->room->host.data);
+
+    for (size_t i = 0; i < c->process_count; i++) {
+        const struct process_config *p = c->processes[i];
+
+        if (p->workspace == call->workspace && (strcmp(p->id, word) == 0 || strcmp(p->name, word) == 0))
+            return p;
+    }
+    return NULL;
+}
+
+/* --- the gate ----------------------------------------------------------------------------------------------------- */
+
+/* The value behind "RC-WSKEY" or "Bearer". */
+static const char *presented_key(const struct http_exchange *x, bool token)
+{
+    const char *header = http_header(x, "Authorization");
+
+    if (token && http_query(x, "token") != NULL)
+        return http_query(x, "token");
+    if (header == NULL)
+        return NULL;
+    if (strncasecmp(header, "RC-WSKEY ", 9) == 0)
+        header += 9;
+    else if (strncasecmp(header, "Bearer ", 7) == 0)
+        header += 7;
+    else
+        return NULL;
+    return header + strspn(header, " ");
+}
+
+static void ask_for_key(struct http_exchange *x)
+{
+    static const char body[] = "{\"error\":{\"code\":\"UNAUTHORIZED\",\"message\":\"a key is needed here, and this is none that is good: "
+                               "Authorization: RC-WSKEY …\"}}";
+
+    http_respond(x, 401, "application/json", body, sizeof body - 1, &(struct http_header_pair) { "WWW-Authenticate", "RC-WSKEY" }, 1);
+}
+
+/* Whether who asks may do that here; it has been answered when not. */
+static bool may(struct api_call *call, const struct operation *op)
+{
+    const char *value = presented_key(call->x, op != NULL && op->token);
+    const struct api_key *key;
+
+    if (http_is_local(call->x)) {
+        call->key_name = "socket";
+        return true;
+    }
+    key = value != NULL ? keyring_check(call->room->host.keyring, value, time_wall_ms()) : NULL;
+    if (key == NULL) {
+        ask_for_key(call->x);
+        return false;
+    }
+    /* Another workspace, one that is not there, an operation that is not there: all the same to who may not see them. */
+    if (call->workspace == NULL || strcmp(key->workspace, call->workspace->id) != 0 ||
+        (op != NULL && op->permission != NO_PERMISSION && (key->permissions & (UINT32_C(1) << op->permission)) == 0)) {
+        api_refuse(call->x, 403, "this key may not do that");
+        return false;
+    }
+    call->key_name = key->name;
+    return true;
+}
+
+static const struct workspace_config *find_workspace(struct serve_room *room, const char *word, size_t len)
+{
+    const struct config *c = room->host.config(room->host.data);
+
+    for (size_t i = 0; i < c->workspace_count; i++) {
+        const struct workspace_config *w = c->workspaces[i];
+
+        if (w->type == WORKSPACE_LOCAL && ((strlen(w->id) == len && strncmp(w->id, word, len) == 0) ||
+                                           (strlen(w->name) == len && strncmp(w->name, word, len) == 0)))
+            return w;
+    }
+    return NULL;
+}
+
+static const struct operation *find_operation(const char *method, const char *path, struct route_args *args, bool *other_method)
+{
+    *other_method = false;
+    for (size_t i = 0; i < operation_count; i++) {
+        if (!serve_path_matches(operations[i].path, path, args))
+            continue;
+        if (serve_method_matches(operations[i].method, method))
+            return &operations[i];
+        *other_method = true;
+    }
+    return NULL;
+}
+
+bool api_owns(const char *path)
+{
+    return strncmp(path, PREFIX, sizeof PREFIX - 1) == 0;
+}
+
+void api_request(struct serve_room *room, struct http_exchange *x)
+{
+    const char *rest = http_path(x) + sizeof PREFIX - 1;
+    size_t len = strcspn(rest, "/");
+    struct api_call call = { .room = room, .x = x, .workspace = find_workspace(room, rest, len) };
+    char *path = strdup(rest + len);
+    const struct operation *op;
+    bool other_method;
+
+    if (path == NULL) {
+        api_refuse(x, 503, "out of memory");
+        return;
+    }
+    if (path[0] != '\0' && path[strlen(path) - 1] == '/')   /* clients of the asset storage send it so */
+        path[strlen(path) - 1] = '\0';
+    op = find_operation(http_method(x), path, &call.args, &other_method);
+    free(path);
+    if (!may(&call, op))
+        return;
+    if (call.workspace == NULL)
+        api_refuse(x, 404, "there is no local workspace of that id");
+    else if (op == NULL)
+        api_refuse(x, other_method ? 405 : 404, other_method ? "this path does not take that method" : "there is nothing at this path");
+    else if (op->serve == NULL)
+        api_refuse(x, 501, "%s is not served by this version of Belfry", op->name);
+    else
+        op->serve(&call);
+}

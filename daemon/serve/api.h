@@ -1,0 +1,93 @@
+/*
+ * Inside the Control Room API: api.c has the table of operations and the gate before it; api_shape.c knows what things look
+ * like (pure); api_runs.c, api_start.c and api_outputs.c are the operations; api_reference.c describes the table.
+ */
+#ifndef BELFRY_SERVE_API_H
+#define BELFRY_SERVE_API_H
+
+#include "serve_internal.h"
+
+struct api_call {
+    struct serve_room *room;
+    struct http_exchange *x;
+    const struct workspace_config *workspace;
+    const char *key_name;          /* who asks: of the key; "socket" over the socket */
+    struct route_args args;
+};
+
+typedef void (*operation_fn)(const struct api_call *call);
+
+enum { NO_PERMISSION = PERMISSIONS };
+
+struct operation {
+    const char *method;
+    const char *path;              /* below /api/v1/workspaces/{workspace_id}; {} stands for one segment */
+    const char *name;              /* operationId, the vendor's */
+    unsigned permission;           /* enum permission, or NO_PERMISSION: any key of the workspace will do */
+    operation_fn serve;            /* NULL: this version does not serve it, and says so */
+    const char *query;             /* its query arguments, for the reference; NULL: none */
+    bool token;                    /* the key comes as ?token= */
+};
+extern const struct operation operations[];
+extern const size_t operation_count;
+
+/* --- api.c --- */
+/* {"error": {"code", "message"}} with a code of the contract's spelling for the status. */
+void api_refuse(struct http_exchange *x, unsigned status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* The body as JSON: any value; nothing at all is null. False when it was refused. The caller's reference. */
+bool api_body(struct http_exchange *x, json_t **body);
+/* "limit" (a float will do) and the "cursor" of a page; false when it was refused. */
+bool api_page(struct http_exchange *x, size_t *limit, const char **cursor);
+/* {"next", "has_more", "data"}: takes `data`. `cursor` NULL: this is the last page. */
+void api_answer_page(struct http_exchange *x, json_t *data, const char *cursor);
+/* "http://host" as the client wrote it, or https behind a proxy that says so. */
+void api_base_url(const struct http_exchange *x, struct buf *url);
+/* A process of the workspace, by its id or name. */
+const struct process_config *api_process(const struct api_call *call, const char *word);
+
+/* --- api_shape.c --- */
+json_t *shape_process(const struct process_config *process);
+json_t *shape_run(const struct run_record *run, const struct process_config *process);
+json_t *shape_step_run(const struct run_record *run);
+/* An artifact of a run's result; its id is of the run and the path. */
+void artifact_id(const char *run_id, const char *path, char id[ID_SIZE]);
+json_t *shape_artifact(const struct run_record *run, const json_t *artifact);
+/* The states of a Control Room's word, as bits of enum run_state; *stopping as in journal_read. False for no such word. */
+bool states_of_word(const char *word, unsigned *states, int *stopping);
+
+/* --- api_runs.c --- */
+void api_workspace(const struct api_call *call);
+void api_processes(const struct api_call *call);
+void api_runs(const struct api_call *call);
+void api_runs_of_process(const struct api_call *call);
+void api_run(const struct api_call *call);
+void api_stop(const struct api_call *call);
+void api_no_elements(const struct api_call *call);
+/* Reads a run of the call's workspace, then done; it has answered 404 when there is none. */
+struct api_read;
+void api_read_run(const struct api_call *call, const char *id, void (*done)(struct api_read *read, const struct run_record *run));
+
+struct api_read {
+    struct api_call call;
+    struct config *config;         /* held */
+    struct journal_read read;
+    void (*done)(struct api_read *read, const struct run_record *run);
+};
+
+/* --- api_start.c --- */
+void api_start(const struct api_call *call);
+void api_start_by_token(const struct api_call *call);
+
+/* --- api_outputs.c --- */
+void api_step_runs(const struct api_call *call);
+void api_step_runs_of_run(const struct api_call *call);
+void api_step_run(const struct api_call *call);
+void api_artifacts(const struct api_call *call);
+void api_artifact(const struct api_call *call);
+void api_console(const struct api_call *call);
+void api_events(const struct api_call *call);
+
+/* --- api_reference.c --- */
+void serve_reference(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
+
+#endif

@@ -1,0 +1,115 @@
+/* /api/v1/openapi.json: the table of operations, described. */
+#include <string.h>
+
+#include "api.h"
+
+static const char *const segments[] = { "processes", "process_id", "process-runs", "process_run_id", "step-runs", "step_run_id",
+    "artifacts", "artifact_id", "work-items", "work_item_id", "assets", "asset_id", "uploads", "upload_id", "webhooks", "webhook_id",
+    NULL };
+
+/* What a place holder behind that segment is called. */
+static const char *name_of(const char *segment, size_t len)
+{
+    for (size_t i = 0; segments[i] != NULL; i += 2) {
+        if (strlen(segments[i]) == len && strncmp(segments[i], segment, len) == 0)
+            return segments[i + 1];
+    }
+    return "id";
+}
+
+static void add_parameter(json_t *list, const char *name, const char *where, bool required)
+{
+    (void)json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:{s:s}}", "name", name, "in", where, "required", (int)required,
+                                                "schema", "type", strcmp(name, "limit") == 0 ? "number" : "string"));
+}
+
+/* "/processes/{}/process-runs" with its place holders named. */
+static json_t *write_path(const char *path, struct buf *out)
+{
+    json_t *parameters = json_array();
+    const char *segment = path;
+
+    add_parameter(parameters, "workspace_id", "path", true);
+    buf_adds(out, "/workspaces/{workspace_id}");
+    for (const char *c = path; *c != '\0'; c++) {
+        if (c[0] == '{') {
+            const char *name = name_of(segment, (size_t)(c - 1 - segment));
+
+            buf_addf(out, "{%s}", name);
+            add_parameter(parameters, name, "path", true);
+            c++;
+            continue;
+        }
+        if (*c == '/' && c[1] != '{')
+            segment = c + 1;
+        buf_addc(out, *c);
+    }
+    return parameters;
+}
+
+static void add_query(json_t *parameters, const char *query)
+{
+    char name[64];
+
+    while (query != NULL && *query != '\0') {
+        size_t len = strcspn(query, " ");
+
+        memcpy(name, query, len);
+        name[len] = '\0';
+        add_parameter(parameters, name, "query", strcmp(name, "token") == 0);
+        query += len + strspn(query + len, " ");
+    }
+}
+
+static void add_response(json_t *responses, const char *status, const char *about)
+{
+    (void)json_object_set_new(responses, status, json_pack("{s:s}", "description", about));
+}
+
+static json_t *describe(const struct operation *op, json_t *parameters)
+{
+    json_t *o = json_pack("{s:s}", "operationId", op->name), *responses = json_object();
+
+    add_query(parameters, op->query);
+    (void)json_object_set_new(o, "parameters", parameters);
+    if (op->permission != NO_PERMISSION)
+        (void)json_put(o, "x-permission", permission_name((enum permission)op->permission));
+    (void)json_object_set_new(o, "security", json_pack("[{s:[]}]", op->token ? "token" : "key"));
+    if (op->serve != NULL)
+        add_response(responses, "200", "OK");
+    add_response(responses, "401", "no key, or none that is good");
+    add_response(responses, "403", "the key may not do that");
+    if (op->serve == NULL)
+        add_response(responses, "501", "not served by this version of Belfry");
+    (void)json_object_set_new(o, "responses", responses);
+    return o;
+}
+
+void serve_reference(struct serve_room *room, struct http_exchange *x, const struct route_args *args)
+{
+    json_t *paths = json_object(), *whole;
+    struct buf path = { 0 };
+
+    (void)room;
+    (void)args;
+    for (size_t i = 0; i < operation_count; i++) {
+        const struct operation *op = &operations[i];
+        json_t *parameters, *item;
+
+        buf_reset(&path);
+        parameters = write_path(op->path, &path);
+        item = json_object_get(paths, buf_str(&path));
+        if (item == NULL) {
+            item = json_object();
+            (void)json_object_set_new(paths, buf_str(&path), item);
+        }
+        (void)json_object_set_new(item, strcmp(op->method, "GET") == 0 ? "get" : strcmp(op->method, "POST") == 0 ? "post" : "delete",
+                                  describe(op, parameters));
+    }
+    buf_close(&path);
+    whole = json_pack("{s:s, s:{s:s, s:s}, s:[{s:s}], s:o, s:{s:{s:{s:s, s:s, s:s, s:s}, s:{s:s, s:s, s:s}}}}", "openapi", "3.0.3", "info",
+                      "title", "Control Room API of local workspaces, served by Belfry", "version", BELFRY_VERSION, "servers", "url",
+                      "/api/v1", "paths", paths, "components", "securitySchemes", "key", "type", "apiKey", "in", "header", "name",
+                      "Authorization", "description", "RC-WSKEY and the key", "token", "type", "apiKey", "in", "query", "name", "token");
+    serve_json(x, 200, whole);
+}

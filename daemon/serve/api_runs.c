@@ -1,0 +1,216 @@
+/* Workspace, processes, process runs. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "api.h"
+#include "belfry/base/time.h"
+
+#define ALL_STATES (((1u << RUN_STATES) - 1) & ~(1u << RUN_SKIPPED))   /* a firing that was skipped is no process run */
+
+void api_workspace(const struct api_call *call)
+{
+    json_t *o = json_pack("{s:s, s:s, s:{s:s, s:s}}", "id", call->workspace->id, "name", call->workspace->name, "organization", "id",
+                          "belfry", "name", "Belfry");
+
+    serve_json(call->x, 200, o);
+}
+
+void api_no_elements(const struct api_call *call)
+{
+    api_answer_page(call->x, json_array(), NULL);
+}
+
+/* --- processes ---------------------------------------------------------------------------------------------------- */
+
+/* A page of what has no order but that of the file: the cursor is the last one's id. */
+void api_processes(const struct api_call *call)
+{
+    const struct config *c = call->room->host.config(call->room->host.data);
+    json_t *list = json_array();
+    const char *cursor, *last = NULL;
+    bool skip, more = false;
+    size_t limit;
+
+    if (!api_page(call->x, &limit, &cursor)) {
+        json_decref(list);
+        return;
+    }
+    skip = cursor != NULL;
+    for (size_t i = 0; i < c->process_count && !more; i++) {
+        const struct process_config *p = c->processes[i];
+        json_t *o;
+
+        if (p->workspace != call->workspace)
+            continue;
+        if (skip) {
+            skip = strcmp(p->id, cursor) != 0;
+            continue;
+        }
+        more = json_array_size(list) == limit;
+        if (more)
+            break;
+        o = shape_process(p);
+        (void)json_put(o, "created_at", "1970-01-01T00:00:00.000Z");   /* a configuration does not say */
+        (void)json_array_append_new(list, o);
+        last = p->id;
+    }
+    api_answer_page(call->x, list, more ? last : NULL);
+}
+
+/* --- reading runs ------------------------------------------------------------------------------------------------- */
+
+static struct api_read *read_new(const struct api_call *call)
+{
+    struct api_read *r = calloc(1, sizeof *r);
+
+    if (r == NULL) {
+        api_refuse(call->x, 503, "out of memory");
+        return NULL;
+    }
+    r->call = *call;
+    r->config = config_hold(call->room->host.config(call->room->host.data));
+    call->room->open++;
+    return r;
+}
+
+static void read_free(struct api_read *r)
+{
+    struct serve_room *room = r->call.room;
+
+    config_release(r->config);
+    free(r);
+    serve_let_go(room);
+}
+
+static void refuse_unreadable(struct api_read *r, int status)
+{
+    if (status == BF_ENOENT)
+        api_refuse(r->call.x, 404, "Process run not found");
+    else
+        api_refuse(r->call.x, 503, "the journal cannot be read: %s", r->read.error.text);
+}
+
+static void run_read(struct journal_read *read, int status)
+{
+    struct api_read *r = read->data;
+    const struct run_record *run = status == 0 ? &read->rows[0].run : NULL;
+
+    if (run == NULL)
+        refuse_unreadable(r, status);
+    else if (strcmp(run->workspace, r->call.workspace->name) != 0 || run->state == RUN_SKIPPED)
+        api_refuse(r->call.x, 404, "Process run not found");
+    else
+        r->done(r, run);
+    read_free(r);
+}
+
+void api_read_run(const struct api_call *call, const char *id, void (*done)(struct api_read *read, const struct run_record *run))
+{
+    struct api_read *r;
+
+    if (!id_is_uuid(id)) {
+        api_refuse(call->x, 404, "Process run not found");
+        return;
+    }
+    r = read_new(call);
+    if (r == NULL)
+        return;
+    r->done = done;
+    r->read = (struct journal_read) { .kind = READ_RUN, .state = -1, .stopping = -1, .cb = run_read, .data = r };
+    memcpy(r->read.id, id, sizeof r->read.id);
+    journal_read(call->room->host.journal, &r->read);
+}
+
+/* --- listing ------------------------------------------------------------------------------------------------------ */
+
+static void runs_read(struct journal_read *read, int status)
+{
+    struct api_read *r = read->data;
+    json_t *list;
+
+    if (status != 0) {
+        refuse_unreadable(r, status);
+        read_free(r);
+        return;
+    }
+    list = json_array();
+    for (size_t i = 0; i < read->count; i++)
+        (void)json_array_append_new(list, shape_run(&read->rows[i].run, config_process(r->config, read->rows[i].run.process)));
+    api_answer_page(r->call.x, list, read->more && read->count > 0 ? read->rows[read->count - 1].run.id : NULL);
+    read_free(r);
+}
+
+static void list_runs(const struct api_call *call, const char *process_word)
+{
+    const struct process_config *process = process_word != NULL ? api_process(call, process_word) : NULL;
+    const char *state = http_query(call->x, "state"), *cursor;
+    unsigned states = ALL_STATES;
+    int stopping = -1;
+    struct api_read *r;
+    size_t limit;
+
+    if (!api_page(call->x, &limit, &cursor))
+        return;
+    if (state != NULL && !states_of_word(state, &states, &stopping)) {
+        api_refuse(call->x, 400, "state has to be new, in_progress, completed, unresolved or stopping");
+        return;
+    }
+    if (process_word != NULL && process == NULL) {
+        api_answer_page(call->x, json_array(), NULL);
+        return;
+    }
+    r = read_new(call);
+    if (r == NULL)
+        return;
+    r->read = (struct journal_read) { .kind = READ_RUNS, .workspace = call->workspace->name, .state = -1, .states = states,
+        .process = process != NULL ? process->name : NULL, .stopping = stopping, .before_id = cursor, .limit = limit, .cb = runs_read,
+        .data = r };
+    journal_read(call->room->host.journal, &r->read);
+}
+
+void api_runs(const struct api_call *call)
+{
+    list_runs(call, http_query(call->x, "process_id"));
+}
+
+void api_runs_of_process(const struct api_call *call)
+{
+    list_runs(call, call->args.at[0]);
+}
+
+/* --- one ---------------------------------------------------------------------------------------------------------- */
+
+static void show(struct api_read *r, const struct run_record *run)
+{
+    serve_json(r->call.x, 200, shape_run(run, config_process(r->config, run->process)));
+}
+
+void api_run(const struct api_call *call)
+{
+    api_read_run(call, call->args.at[0], show);
+}
+
+static void stop(struct api_read *r, const struct run_record *run)
+{
+    json_t *body;
+    const char *reason;
+
+    if (!api_body(r->call.x, &body))
+        return;
+    if (!json_is_boolean(json_object_get(body, "set_remaining_work_items_as_done")) ||
+        !json_is_boolean(json_object_get(body, "terminate_ongoing_activity_runs"))) {
+        json_decref(body);
+        api_refuse(r->call.x, 400, "set_remaining_work_items_as_done and terminate_ongoing_activity_runs have to be true or false");
+        return;
+    }
+    reason = json_str(body, "reason");
+    /* One that has ended meanwhile needs no stop. */
+    (void)engine_cancel(r->call.room->host.engine, time_now(), run->id, RUN_CANCELED, reason != NULL ? reason : "stopped by the API");
+    json_decref(body);
+    serve_json(r->call.x, 200, json_pack("{s:b}", "accepted", 1));
+}
+
+void api_stop(const struct api_call *call)
+{
+    api_read_run(call, call->args.at[0], stop);
+}

@@ -1,0 +1,153 @@
+/* What a Control Room's things look like, made of Belfry's. Pure. Source: the vendor's API v1. */
+#include <string.h>
+
+#include "api.h"
+
+#define STEP_NAME "main"
+
+static void put_time_or_null(json_t *o, const char *name, int64_t wall_ms)
+{
+    (void)json_object_set_new(o, name, json_null());
+    (void)json_put_time(o, name, wall_ms);
+}
+
+static void put_duration(json_t *o, const struct run_record *run)
+{
+    int64_t ms = run->ended_ms - run->started_ms;
+
+    if (run->started_ms == 0 || run->ended_ms == 0)
+        (void)json_object_set_new(o, "duration", json_null());
+    else
+        (void)json_object_set_new(o, "duration", json_real((double)(ms > 0 ? ms : 0) / 1000.0));
+}
+
+/* v1 has no word for a run that failed for good: it needs attention, as one whose work items failed does. A run that was
+ * stopped has completed there. */
+static const char *word_of(const struct run_record *run)
+{
+    switch (run->state) {
+    case RUN_QUEUED:
+        return "new";
+    case RUN_STARTING: case RUN_RUNNING: case RUN_COLLECTING:
+        return run->stop_as != RUN_QUEUED ? "stopping" : run->state == RUN_STARTING ? "new" : "in_progress";
+    case RUN_COMPLETED: case RUN_CANCELED: case RUN_SKIPPED:
+        return "completed";
+    default:
+        return "unresolved";
+    }
+}
+
+bool states_of_word(const char *word, unsigned *states, int *stopping)
+{
+    static const struct {
+        const char *word;
+        unsigned states;
+        int stopping;
+    } words[] = {
+        { "new", 1u << RUN_QUEUED | 1u << RUN_STARTING, 0 },
+        { "in_progress", 1u << RUN_RUNNING | 1u << RUN_COLLECTING, 0 },
+        { "stopping", 1u << RUN_STARTING | 1u << RUN_RUNNING | 1u << RUN_COLLECTING, 1 },
+        { "completed", 1u << RUN_COMPLETED | 1u << RUN_CANCELED, -1 },
+        { "unresolved", 1u << RUN_FAILED | 1u << RUN_TIMED_OUT | 1u << RUN_LOST, -1 },
+    };
+
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (strcmp(words[i].word, word) == 0) {
+            *states = words[i].states;
+            *stopping = words[i].stopping;
+            return true;
+        }
+    }
+    return false;
+}
+
+json_t *shape_process(const struct process_config *process)
+{
+    json_t *o = json_pack("{s:s}", "id", process->id);
+
+    (void)json_put(o, "name", process->name);
+    return o;
+}
+
+json_t *shape_run(const struct run_record *run, const struct process_config *process)
+{
+    static const char *const types[] = { [TRIGGER_SCHEDULE] = "schedule", [TRIGGER_WATCH] = "api", [TRIGGER_WEBHOOK] = "api",
+        [TRIGGER_MANUAL] = "user", [TRIGGER_API] = "api" };
+    json_t *o = json_object(), *by = json_pack("{s:s, s:n}", "type", types[run->trigger_kind], "details"), *p;
+
+    if (run->trigger_kind == TRIGGER_MANUAL) {
+        p = json_pack("{s:s, s:s}", "id", "", "last_name", "");
+        (void)json_put(p, "id", run->trigger_name);
+        (void)json_put(p, "first_name", run->trigger_name);
+        (void)json_object_set_new(by, "details", p);
+    }
+    (void)json_put(o, "id", run->id);
+    (void)json_put(o, "state", word_of(run));
+    put_time_or_null(o, "created_at", run->accepted_ms);
+    put_time_or_null(o, "started_at", run->started_ms);
+    put_time_or_null(o, "ended_at", run_state_is_end(run->state) ? run->ended_ms : 0);
+    if (process != NULL) {
+        (void)json_object_set_new(o, "process", shape_process(process));
+    } else {   /* it is no longer configured */
+        char id[ID_SIZE];
+
+        id_from_name("process", run->process, id);
+        p = json_pack("{s:s}", "id", id);
+        (void)json_put(p, "name", run->process);
+        (void)json_object_set_new(o, "process", p);
+    }
+    (void)json_object_set_new(o, "started_by", by);
+    put_duration(o, run);
+    return o;
+}
+
+json_t *shape_step_run(const struct run_record *run)
+{
+    json_t *o = json_object(), *step;
+    char id[ID_SIZE], name[256];
+    const char *state = "in_progress";
+
+    if (run->state == RUN_QUEUED || run->state == RUN_STARTING)
+        state = run->state == RUN_QUEUED ? "awaiting_worker" : "new";
+    else if (run_state_is_end(run->state))
+        state = run->state == RUN_COMPLETED ? "completed" : "failed";
+    run_step_id(run->id, id);
+    (void)json_put(o, "id", id);
+    (void)json_put(o, "state", state);
+    put_time_or_null(o, "state_updated_at", run->ended_ms != 0 ? run->ended_ms : run->started_ms);
+    (void)json_object_set_new(o, "error", json_null());
+    if (run_state_is_end(run->state) && run->error_code != NULL) {
+        (void)json_object_set_new(o, "error", json_object());
+        (void)json_put(json_object_get(o, "error"), "code", run->error_code);
+    }
+    put_time_or_null(o, "started_at", run->started_ms);
+    put_time_or_null(o, "ended_at", run_state_is_end(run->state) ? run->ended_ms : 0);
+    put_duration(o, run);
+    (void)snprintf(name, sizeof name, "%s/" STEP_NAME, run->process);
+    id_from_name("step", name, id);
+    step = json_pack("{s:s, s:s}", "id", id, "name", STEP_NAME);
+    (void)json_object_set_new(o, "step", step);
+    return o;
+}
+
+void artifact_id(const char *run_id, const char *path, char id[ID_SIZE])
+{
+    struct buf name = { 0 };
+
+    buf_addf(&name, "%s/%s", run_id, path);
+    id_from_name("artifact", buf_str(&name), id);
+    buf_close(&name);
+}
+
+json_t *shape_artifact(const struct run_record *run, const json_t *artifact)
+{
+    const char *path = json_str(artifact, "path");
+    json_t *o = json_object();
+    char id[ID_SIZE];
+
+    artifact_id(run->id, path != NULL ? path : "", id);
+    (void)json_put(o, "id", id);
+    (void)json_put(o, "name", json_str(artifact, "name"));
+    (void)json_put_int(o, "size", json_int(artifact, "size", 0));
+    return o;
+}

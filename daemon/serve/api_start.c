@@ -1,0 +1,145 @@
+/* A client starts a process run: the same bell as a cron line's. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api.h"
+#include "belfry/base/time.h"
+#include "belfry/core/event.h"
+
+#define NAME_MAX_LEN 200
+
+struct start {
+    struct serve_room *room;
+    struct http_exchange *x;
+    struct config *config;         /* held: the firing points into it */
+    struct firing firing;
+    char by[NAME_MAX_LEN + 1];
+};
+
+static void start_free(struct start *s)
+{
+    struct serve_room *room = s->room;
+
+    json_decref(s->firing.event);
+    json_decref(s->firing.input);
+    config_release(s->config);
+    free(s);
+    serve_let_go(room);
+}
+
+static void rung(struct firing *f, int status)
+{
+    struct start *s = f->data;
+
+    if (status == 0 && f->state == RUN_SKIPPED)
+        api_refuse(s->x, 409, "the process does not take another run now, as its overlap policy has it");
+    else if (status == 0)
+        serve_json(s->x, 200, json_pack("{s:b, s:s}", "started", 1, "id", f->run_id));
+    else if (status == BF_EINVAL)
+        api_refuse(s->x, 400, "%s", f->error.text);
+    else
+        api_refuse(s->x, status == BF_EAGAIN ? 429 : 503, "%s", f->error.text);
+    start_free(s);
+}
+
+static void ring(const struct api_call *call, const struct process_config *process, json_t *payloads)
+{
+    int64_t now_ms = time_wall_ms();
+    struct start *s = calloc(1, sizeof *s);
+    struct firing *f;
+
+    if (s == NULL) {
+        json_decref(payloads);
+        api_refuse(call->x, 503, "out of memory");
+        return;
+    }
+    s->room = call->room;
+    s->x = call->x;
+    s->config = config_hold(call->room->host.config(call->room->host.data));
+    (void)snprintf(s->by, sizeof s->by, "%s", call->key_name);
+    call->room->open++;
+    f = &s->firing;
+    *f = (struct firing) { .kind = TRIGGER_API, .trigger_name = s->by, .process = process, .input = payloads,
+        .refuse_when_full = true, .cb = rung, .data = s };
+    id_new(now_ms, f->id);
+    if (payloads == NULL && process->input != NULL)
+        f->program = process->input;
+    else if (payloads == NULL)
+        f->input = json_pack("[{}]");   /* one empty work item */
+    f->event = event_new(f->id, f->kind, f->trigger_name, now_ms, 0, s->by);
+    if (f->event == NULL)
+        abort();
+    call->room->host.bell->ring(call->room->host.bell->data, f);
+}
+
+static const struct process_config *process_of(const struct api_call *call)
+{
+    const struct process_config *process = api_process(call, call->args.at[0]);
+
+    if (process == NULL)
+        api_refuse(call->x, 404, "Process not found");
+    return process;
+}
+
+/* What the body asks for (NULL: nothing); false after it was answered. */
+static bool read_payloads(const struct api_call *call, const json_t *body, json_t **asked)
+{
+    const char *type = json_str(body, "type");
+    json_t *payloads = json_object_get(body, "payloads");
+
+    if (json_object_get(body, "callback") != NULL) {
+        api_refuse(call->x, 501, "callbacks are not served by this version of Belfry");
+        return false;
+    }
+    *asked = NULL;
+    if (json_object_get(body, "type") == NULL)
+        return true;
+    if (type != NULL && strcmp(type, "with_payloads") == 0) {
+        if (json_is_array(payloads) && json_array_size(payloads) > 0) {
+            *asked = json_incref(payloads);
+            return true;
+        }
+        api_refuse(call->x, 400, "payloads has to be an array of at least one");
+    } else if (type != NULL && (strcmp(type, "with_work_item_ids") == 0 || strcmp(type, "with_inputs") == 0)) {
+        api_refuse(call->x, 501, "starts %s are not served by this version of Belfry", type);
+    } else {
+        api_refuse(call->x, 400, "type has to be with_payloads, with_work_item_ids or with_inputs");
+    }
+    return false;
+}
+
+void api_start(const struct api_call *call)
+{
+    const struct process_config *process = process_of(call);
+    json_t *body, *payloads;
+
+    if (process == NULL || !api_body(call->x, &body))
+        return;
+    if (!json_is_object(body) && !json_is_null(body)) {
+        api_refuse(call->x, 400, "the body has to be an object");
+    } else if (read_payloads(call, body, &payloads)) {
+        ring(call, process, payloads);
+    }
+    json_decref(body);
+}
+
+void api_start_by_token(const struct api_call *call)
+{
+    const char *handshake = http_query(call->x, "with_handshake"), *secret = http_header(call->x, "X-Hook-Secret");
+    const struct process_config *process = process_of(call);
+    json_t *body;
+
+    if (process == NULL)
+        return;
+    if (handshake != NULL && strcmp(handshake, "asana") != 0) {
+        api_refuse(call->x, 400, "with_handshake has to be asana");
+        return;
+    }
+    if (handshake != NULL && secret != NULL) {   /* Asana's first message starts nothing */
+        http_respond(call->x, 200, "application/json", "{}", 2, &(struct http_header_pair) { "X-Hook-Secret", secret }, 1);
+        return;
+    }
+    if (api_body(call->x, &body))
+        ring(call, process, json_pack("[o]", body));
+}

@@ -1,0 +1,301 @@
+"""The Control Room API of local workspaces: who may do what, and each operation as the vendor's clients use it."""
+import json
+import urllib.parse
+import uuid
+
+import pytest
+
+from conftest import until
+
+CONFIG = """
+[process good]
+workspace = here
+shell = yes
+command = echo one; echo two; cat "$$BELFRY_INPUT" > output/in.json; printf 'a;b' > 'output/x y.csv'
+overlap = allow_all
+max_parallel = 4
+[process bad]
+workspace = here
+command = false
+[process long]
+workspace = here
+command = sleep 600
+overlap = allow_all
+max_parallel = 2
+[process single]
+workspace = here
+command = sleep 600
+overlap = skip
+[workspace there]
+type = local
+[process other]
+workspace = there
+command = true
+"""
+
+
+def make_key(daemon, permissions, workspace="here", **more):
+    answer = daemon.api("POST", f"/belfry/v1/workspaces/{workspace}/keys", dict({"name": "test", "permissions": permissions}, **more))
+    assert answer.status == 200, answer.body
+    return answer.json
+
+
+def bearer(key):
+    return {"Authorization": f"RC-WSKEY {key}"}
+
+
+@pytest.fixture
+def api(daemon):
+    daemon.start(CONFIG)
+    key = make_key(daemon, ["all"])["key"]
+
+    def call(method, path, body=None, headers=None, status=200, workspace="here"):
+        answer = daemon.tcp(method, f"/api/v1/workspaces/{workspace}{path}", body, dict(bearer(key), **(headers or {})))
+        assert answer.status == status, (method, path, answer.status, answer.body)
+        return answer.json
+    call.key, call.daemon = key, daemon
+    call.processes = {p["name"]: p["id"] for p in call("GET", "/processes")["data"]}
+    return call
+
+
+def start(api, process, body=None):
+    answer = api("POST", f"/processes/{api.processes[process]}/process-runs", body)
+    assert answer["started"] is True
+    return answer["id"]
+
+
+def finished(api, run_id):
+    return until(lambda: (lambda r: r if r["state"] in ("completed", "unresolved") else None)(api("GET", f"/process-runs/{run_id}")),
+                 "the run ends")
+
+
+# --- the gate -------------------------------------------------------------------------------------------------------------
+
+def all_operations(daemon):
+    reference = daemon.tcp("GET", "/api/v1/openapi.json").json
+    assert reference["openapi"].startswith("3.")
+    for path, item in reference["paths"].items():
+        for method, operation in item.items():
+            filled = path
+            for parameter in operation["parameters"]:
+                filled = filled.replace("{%s}" % parameter["name"], str(uuid.uuid4()))
+                if parameter["in"] == "path":
+                    assert "{%s}" % parameter["name"] in path
+            assert "{}" not in path and path.startswith("/workspaces/{workspace_id}")
+            yield method.upper(), path.replace("{workspace_id}", "here"), filled[len("/workspaces/") + 36:], operation
+
+
+def test_every_route_with_every_permission(daemon):
+    daemon.start(CONFIG)
+    names = make_key(daemon, ["all"])["permissions"]
+    assert len(names) == 16
+    keys = {name: make_key(daemon, [name])["key"] for name in names}
+    nothing = make_key(daemon, [])["key"]
+    elsewhere = make_key(daemon, ["all"], "there")["key"]
+    deleted = make_key(daemon, ["all"])
+    assert daemon.api("DELETE", f"/belfry/v1/keys/{deleted['id']}").status == 200
+    everything = make_key(daemon, ["all"])["key"]
+    count = 0
+    for method, _, path, operation in all_operations(daemon):
+        def status(workspace, headers):
+            answer = daemon.tcp(method, f"/api/v1/workspaces/{workspace}{path}", headers=headers)
+            if answer.status >= 400:
+                assert set(answer.json["error"]) == {"code", "message"}
+            return answer.status
+        wanted = operation.get("x-permission")
+        for name, key in keys.items():
+            got = status("here", bearer(key))
+            assert (got == 403) == (wanted is not None and name != wanted), (method, path, name, got)
+            assert got != 401
+            count += 1
+        assert status("here", bearer(nothing)) == (403 if wanted else 200)
+        assert status("here", {}) == 401
+        assert status("here", {"Authorization": f"Basic {everything}"}) == 401
+        assert status("here", bearer(deleted["key"])) == 401
+        assert status("here", bearer(everything[:-1] + ("a" if everything[-1] != "a" else "b"))) == 401
+        assert status("here", bearer(elsewhere)) == 403
+        assert status("there", bearer(everything)) == 403
+        assert status("nowhere", bearer(everything)) == 403
+        served = "501" not in operation["responses"]
+        assert (status("here", bearer(everything)) == 501) == (not served)
+    assert count >= 30 * 16
+    assert daemon.tcp("GET", "/api/v1/workspaces/here/nothing", headers=bearer(everything)).status == 404
+    assert daemon.tcp("GET", "/api/v1/workspaces/here/nothing").status == 401
+    assert daemon.tcp("POST", "/api/v1/workspaces/here/processes", headers=bearer(everything)).status == 405
+
+
+def test_both_schemes_and_a_key_that_expires(daemon):
+    daemon.start(CONFIG)
+    key = make_key(daemon, [])
+    for scheme in ("RC-WSKEY", "Bearer", "rc-wskey", "BEARER"):
+        assert daemon.tcp("GET", "/api/v1/workspaces/here", headers={"Authorization": f"{scheme} {key['key']}"}).status == 200
+    uses = json.loads(daemon.cli("--json", "keys", "show", key["id"]).stdout)
+    assert uses["uses"] == 4 and uses["last_used_at"]
+    daemon.stop()
+    daemon.start()
+    assert json.loads(daemon.cli("--json", "keys", "show", key["id"]).stdout)["uses"] == 4
+    from datetime import datetime, timedelta, timezone
+    soon = (datetime.now(timezone.utc) + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%S.999Z")
+    short = make_key(daemon, [], expires_at=soon)["key"]
+    until(lambda: daemon.tcp("GET", "/api/v1/workspaces/here", headers=bearer(short)).status == 401, "the key expires")
+    # Two keys live side by side: rotation takes none of the other's time.
+    assert daemon.tcp("GET", "/api/v1/workspaces/here", headers=bearer(key["key"])).status == 200
+
+
+# --- operations -----------------------------------------------------------------------------------------------------------
+
+def test_the_workspace_and_its_processes(api):
+    workspace = api("GET", "")
+    assert set(workspace) == {"id", "name", "organization"} and workspace["name"] == "here"
+    assert api("GET", "", workspace=workspace["id"]) == workspace
+    assert set(api.processes) == {"good", "bad", "long", "single"}
+    page, seen = api("GET", "/processes/?limit=1.0"), []
+    while True:
+        assert set(page) == {"next", "has_more", "data"}
+        seen += [p["name"] for p in page["data"]]
+        if not page["has_more"]:
+            break
+        parts = urllib.parse.urlsplit(page["next"])
+        assert page["next"].startswith(f"http://127.0.0.1:{api.daemon.address()[1]}/api/v1/workspaces/here/processes")
+        page = api("GET", "/processes?" + parts.query + "&limit=1.0")   # clients send their own arguments again
+    assert page["next"] is None and seen == ["good", "bad", "long", "single"]
+
+
+def test_a_run_from_start_to_download(api):
+    run_id = start(api, "good", {"type": "with_payloads", "payloads": [{"a": 1}]})
+    run = finished(api, run_id)
+    assert run["state"] == "completed" and run["process"] == {"id": api.processes["good"], "name": "good"}
+    assert set(run) == {"id", "state", "created_at", "started_at", "ended_at", "process", "started_by", "duration"}
+    assert run["started_by"] == {"type": "api", "details": None} and isinstance(run["duration"], float)
+    step, = api("GET", f"/step-runs?process_run_id={run_id}")["data"]
+    assert api("GET", f"/process-runs/{run_id}/step-runs")["data"] == [step] and api("GET", f"/step-runs/{step['id']}") == step
+    assert step["state"] == "completed" and step["error"] is None and step["step"]["name"] == "main"
+    assert api.daemon.run(run_id)["steps"][0]["id"] == step["id"]
+    artifacts = {a["name"]: a for a in api("GET", f"/step-runs/{step['id']}/artifacts")["data"]}
+    assert set(artifacts) == {"in.json", "x y.csv"} and artifacts["x y.csv"]["size"] == 3
+    first = api("GET", f"/step-runs/{step['id']}/artifacts?limit=1")
+    assert first["has_more"]
+    rest = api("GET", f"/step-runs/{step['id']}/artifacts?" + urllib.parse.urlsplit(first["next"]).query)
+    assert {a["name"] for a in first["data"] + rest["data"]} == set(artifacts) and not rest["has_more"]
+    one = api("GET", f"/step-runs/{step['id']}/artifacts/{artifacts['x y.csv']['id']}")
+    assert dict(one, url=None) == dict(artifacts["x y.csv"], url=None)
+    link = urllib.parse.urlsplit(one["url"])
+    assert api.daemon.tcp("GET", f"{link.path}?{link.query}").body == b"a;b"
+    for path, query in ((link.path, link.query[:-1] + ("0" if link.query[-1] != "0" else "1")), (link.path, ""),
+                        (link.path.replace("x%20y.csv", "in.json"), link.query), (link.path, link.query.replace("expires=", "expires=9")),
+                        (link.path + "/../../run.json", link.query)):
+        assert api.daemon.tcp("GET", f"{path}?{query}").status in (400, 403, 404)
+    lines = api("GET", f"/step-runs/{step['id']}/console-messages")["data"]
+    assert [line["message"] for line in lines] == ["one", "two"]
+    piece = api("GET", f"/step-runs/{step['id']}/console-messages?limit=1")
+    assert [line["message"] for line in piece["data"]] == ["one"] and piece["has_more"]
+    assert [e["event_type"] for e in api("GET", f"/step-runs/{step['id']}/events")["data"]] == ["created", "started", "completed"]
+
+
+def test_every_form_of_a_start(api):
+    daemon, process = api.daemon, api.processes["good"]
+    path = f"/api/v1/workspaces/here/processes/{process}/process-runs"
+    json_header = dict(bearer(api.key), **{"Content-Type": "application/json"})
+    for body in (None, "", "null", "{}", '{"workItems": [{"x": 1}]}'):
+        answer = daemon.tcp("POST", path, body, dict(json_header, **{"Content-Type": "application/json' : '"}))
+        assert answer.status == 200 and answer.json["started"] is True, (body, answer.body)
+        assert finished(api, answer.json["id"])["state"] == "completed"
+        assert [i["payload"] for i in daemon.run(answer.json["id"])["work_items"]["input"]] == [{}]
+    run_id = start(api, "good", {"type": "with_payloads", "payloads": [{"a": 1}, "text", [1, 2], None]})
+    finished(api, run_id)
+    assert [i["payload"] for i in daemon.run(run_id)["work_items"]["input"]] == [{"a": 1}, "text", [1, 2], None]
+    for body, status in (("{", 400), ("[]", 400), ('"x"', 400), ('{"type": "wat"}', 400), ('{"type": 1}', 400),
+                         ('{"type": "with_payloads"}', 400), ('{"type": "with_payloads", "payloads": []}', 400),
+                         ('{"type": "with_payloads", "payloads": {}}', 400), ('{"a": 1, "a": 2}', 400),
+                         ('{"type": "with_inputs"}', 501), ('{"type": "with_work_item_ids", "work_item_ids": ["x"]}', 501),
+                         ('{"callback": {"url": "https://x", "secret": "s", "callback_events": []}}', 501)):
+        assert daemon.tcp("POST", path, body, json_header).status == status, body
+    api("POST", f"/processes/{uuid.uuid4()}/process-runs", status=404)
+    api("POST", f"/processes/{api.processes['good']}x/process-runs", status=404)
+
+
+def test_a_start_by_token(api):
+    path = f"/api/v1/workspaces/here/processes/{api.processes['good']}/process-runs-integrations"
+    for body in ({"events": [1]}, [1], "text", 7):
+        answer = api.daemon.tcp("POST", f"{path}?token={api.key}", json.dumps(body))
+        assert answer.status == 200, answer.body
+        finished(api, answer.json["id"])
+        assert [i["payload"] for i in api.daemon.run(answer.json["id"])["work_items"]["input"]] == [body]
+    assert api.daemon.tcp("POST", path, "{}", bearer(api.key)).status == 200
+    assert api.daemon.tcp("POST", f"{path}?token=x", "{}").status == 401
+    assert api.daemon.tcp("POST", f"/api/v1/workspaces/here/processes/{api.processes['good']}/process-runs?token={api.key}", "{}").status == 401
+    before = len(api("GET", "/process-runs")["data"])
+    shake = api.daemon.tcp("POST", f"{path}?token={api.key}&with_handshake=asana", "{}", {"X-Hook-Secret": "abc"})
+    assert shake.status == 200 and shake.headers["X-Hook-Secret"] == "abc"
+    assert len(api("GET", "/process-runs")["data"]) == before
+    assert api.daemon.tcp("POST", f"{path}?token={api.key}&with_handshake=asana", "{}").json["started"] is True
+    assert api.daemon.tcp("POST", f"{path}?token={api.key}&with_handshake=other", "{}").status == 400
+
+
+def test_lists_of_runs(api):
+    runs = [start(api, "good") for _ in range(5)]
+    failed = start(api, "bad")
+    for run_id in runs:
+        finished(api, run_id)
+    assert finished(api, failed)["state"] == "unresolved"
+    waiting = [start(api, "long") for _ in range(4)]
+    until(lambda: len(api("GET", "/process-runs?state=in_progress")["data"]) == 2, "two of them run")
+    everything = api("GET", "/process-runs?limit=500")
+    assert [r["id"] for r in everything["data"]] == (runs + [failed] + waiting)[::-1] and not everything["has_more"]
+    page, seen = api("GET", "/process-runs?limit=3"), []
+    while True:
+        seen += [r["id"] for r in page["data"]]
+        if not page["has_more"]:
+            break
+        page = api("GET", "/process-runs?" + urllib.parse.urlsplit(page["next"]).query)
+    assert seen == [r["id"] for r in everything["data"]]
+    ids = lambda query: [r["id"] for r in api("GET", f"/process-runs?{query}")["data"]]  # noqa: E731
+    assert ids("state=completed") == runs[::-1] and ids("state=unresolved") == [failed] and ids("state=new") == waiting[:1:-1]
+    assert ids(f"process_id={api.processes['bad']}") == [failed] and ids("process_id=bad&state=completed") == []
+    assert ids(f"process_id={uuid.uuid4()}") == []
+    assert [r["id"] for r in api("GET", f"/processes/{api.processes['bad']}/process-runs")["data"]] == [failed]
+    for query in ("state=failed", "limit=0", "limit=-1", "limit=x", "limit=1.5", "limit=nan", "cursor=x"):
+        api("GET", f"/process-runs?{query}", status=400)
+    assert len(ids("limit=1e9")) == 10
+    for run_id in waiting:
+        api("POST", f"/process-runs/{run_id}/stop", {"set_remaining_work_items_as_done": True, "terminate_ongoing_activity_runs": True})
+    for run_id in waiting:
+        assert finished(api, run_id)["state"] == "completed"
+        assert api.daemon.run(run_id)["state"] == "canceled"
+
+
+def test_stop(api):
+    run_id = start(api, "long")
+    until(lambda: api("GET", f"/process-runs/{run_id}")["state"] == "in_progress", "it runs")
+    for body in (None, {}, {"set_remaining_work_items_as_done": True}, {"set_remaining_work_items_as_done": 1, "terminate_ongoing_activity_runs": 1}):
+        api("POST", f"/process-runs/{run_id}/stop", body, status=400)
+    body = {"set_remaining_work_items_as_done": True, "terminate_ongoing_activity_runs": False, "reason?": "x"}
+    assert api("POST", f"/process-runs/{run_id}/stop", body) == {"accepted": True}
+    assert finished(api, run_id)["state"] == "completed"
+    step, = api("GET", f"/step-runs?process_run_id={run_id}")["data"]
+    assert step["state"] == "failed"
+    api("POST", f"/process-runs/{run_id}/stop", body)   # it has ended: no harm
+    api("POST", f"/process-runs/{uuid.uuid4()}/stop", body, status=404)
+
+
+def test_an_overlap_policy_that_refuses_says_so(api):
+    first = start(api, "single")
+    until(lambda: api("GET", f"/process-runs/{first}")["state"] == "in_progress", "it runs")
+    api("POST", f"/processes/{api.processes['single']}/process-runs", status=409)
+    assert len(api("GET", "/process-runs?process_id=single")["data"]) == 1   # what was skipped is no process run
+    api("POST", f"/process-runs/{first}/stop", {"set_remaining_work_items_as_done": True, "terminate_ongoing_activity_runs": True})
+
+
+def test_another_workspace_is_not_seen(api):
+    run_id = api.daemon.run_and_wait("other")["id"]
+    api("GET", f"/process-runs/{run_id}", status=404)
+    step = run_id[:14] + "8" + run_id[15:]
+    for path in (f"/step-runs?process_run_id={run_id}", f"/step-runs/{step}", f"/step-runs/{step}/artifacts", f"/step-runs/{step}/console-messages"):
+        api("GET", path, status=404)
+    assert api("GET", "/process-runs")["data"] == []
+    api("POST", f"/processes/other/process-runs", status=404)
+
+
+def test_over_the_socket_no_key_is_needed(api):
+    assert api.daemon.api("GET", "/api/v1/workspaces/here").status == 200
+    assert api.daemon.api("GET", "/api/v1/workspaces/nowhere").status == 404
