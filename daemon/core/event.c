@@ -35,3 +35,15 @@ json_t *event_default_payload(const json_t *event)
     json_object_del(request, "headers");
     return payload;
 }
+
+json_t *event_input(const json_t *event, const char *input_text, struct error *err)
+{
+    json_t *input;
+
+    if (input_text != NULL)
+        return json_parse(input_text, strlen(input_text), err);
+    input = json_pack("[o]", event_default_payload(event));
+    if (input == NULL)
+        error_set(err, BF_ENOMEM, "out of memory");
+    return input;
+}

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "belfry/base/log.h"
+#include "belfry/core/event.h"
 #include "belfry/results/folder.h"
 #include "house.h"
 
@@ -231,7 +232,7 @@ static void loaded(struct journal_read *read, int status)
         return;
     }
     j->event = row->event != NULL ? json_parse(row->event, strlen(row->event), NULL) : NULL;
-    j->input = house_input(j->event, row->input, NULL);
+    j->input = event_input(j->event, row->input, NULL);
     if (j->input == NULL)
         j->input = json_array();
     j->backend = home != NULL && home->type == WORKSPACE_ROBOCORP ? "robocorp" : "local";

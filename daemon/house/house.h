@@ -79,8 +79,6 @@ void world_init(struct house *h, struct engine_world *world);
 struct home *home_find(struct house *h, const char *workspace);
 /* Makes backends for workspaces that have none, and tells the others of their settings. */
 int homes_configure(struct house *h, struct config *config, struct error *err);
-/* The array of payloads: `input_text`, or the event's default payload when that is NULL. */
-json_t *house_input(const json_t *event, const char *input_text, struct error *err);
 void on_wake_timer(uv_timer_t *timer);
 
 /* A Control Room says that a run has come further. False when the signature is not good. */

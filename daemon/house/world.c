@@ -105,18 +105,6 @@ static void refuse_later(struct house *h, const char *run_id, const struct error
     later_do(&h->later, refuse, r);
 }
 
-json_t *house_input(const json_t *event, const char *input_text, struct error *err)
-{
-    json_t *input;
-
-    if (input_text != NULL)
-        return json_parse(input_text, strlen(input_text), err);
-    input = json_pack("[o]", event_default_payload(event));
-    if (input == NULL)
-        error_set(err, BF_ENOMEM, "out of memory");
-    return input;
-}
-
 static void start_with(struct house *h, const struct run_record *run, const char *event_text, const char *input_text)
 {
     const struct process_config *process = config_process(h->config, run->process);
@@ -131,7 +119,7 @@ static void start_with(struct house *h, const struct run_record *run, const char
         return;
     }
     event = json_parse(event_text, strlen(event_text), &why);
-    input = event != NULL ? house_input(event, input_text, &why) : NULL;
+    input = event != NULL ? event_input(event, input_text, &why) : NULL;
     if (input != NULL)
         home->backend->ops->start(home->backend, run, process, event, input);
     else

@@ -31,8 +31,8 @@ const struct operation operations[] = {
     { "POST", "/processes/{}/process-runs", "startProcessRun", MAY_TRIGGER_PROCESSES, api_start, NULL, false },
     { "POST", "/processes/{}/process-runs-integrations", "startProcessRunQsAuth", MAY_TRIGGER_PROCESSES, api_start_by_token,
       "token with_handshake", true },
-    { "GET", "/outputs", "listProcessRunOutputs", MAY_READ_WORK_ITEMS, NULL, "process_run_id limit", false },
-    { "GET", "/process-runs/{}/outputs", "listOutputsOfProcessRun", MAY_READ_WORK_ITEMS, NULL, "limit", false },
+    { "GET", "/outputs", "listProcessRunOutputs", MAY_READ_WORK_ITEMS, api_outputs, "process_run_id limit", false },
+    { "GET", "/process-runs/{}/outputs", "listOutputsOfProcessRun", MAY_READ_WORK_ITEMS, api_outputs_of_run, "limit", false },
     { "GET", "/step-runs", "listStepRuns", MAY_READ_PROCESSES, api_step_runs, "process_run_id limit", false },
     { "GET", "/process-runs/{}/step-runs", "listStepRunsOfProcessRun", MAY_READ_PROCESSES, api_step_runs_of_run, "limit", false },
     { "GET", "/step-runs/{}", "getStepRun", MAY_READ_RUNS, api_step_run, NULL, false },
@@ -40,10 +40,11 @@ const struct operation operations[] = {
     { "GET", "/step-runs/{}/artifacts/{}", "getStepRunArtifact", MAY_READ_RUN_OUTPUTS, api_artifact, NULL, false },
     { "GET", "/step-runs/{}/console-messages", "listStepRunConsoleMessages", MAY_READ_RUN_OUTPUTS, api_console, "limit", false },
     { "GET", "/step-runs/{}/events", "listStepRunEvents", MAY_READ_RUN_OUTPUTS, api_events, "limit", false },
-    { "GET", "/work-items", "listWorkItems", MAY_READ_WORK_ITEMS, NULL, "process_id process_run_id state limit", false },
+    { "GET", "/work-items", "listWorkItems", MAY_READ_WORK_ITEMS, api_items, "process_id process_run_id state limit", false },
+    { "GET", "/process-runs/{}/work-items", "listWorkItemsOfProcessRun", MAY_READ_WORK_ITEMS, api_items_of_run, "state limit", false },
     { "POST", "/work-items", "createWorkItem", MAY_WRITE_WORK_ITEMS, NULL, NULL, false },
     { "POST", "/work-items/batch", "runWorkItemBatchOperation", MAY_WRITE_WORK_ITEMS, NULL, NULL, false },
-    { "GET", "/work-items/{}", "getWorkItem", MAY_READ_WORK_ITEMS, NULL, NULL, false },
+    { "GET", "/work-items/{}", "getWorkItem", MAY_READ_WORK_ITEMS, api_item, NULL, false },
     { "POST", "/work-items/{}/payload", "updateWorkItemPayload", MAY_WRITE_WORK_ITEMS, NULL, NULL, false },
     { "POST", "/work-items/{}/files", "createWorkItemFile", MAY_WRITE_WORK_ITEMS, NULL, NULL, false },
     { "GET", "/assets", "listAssets", MAY_READ_ASSETS, NULL, "limit", false },
@@ -115,16 +116,22 @@ static bool read_limit(const char *text, size_t *limit)
     return true;
 }
 
-bool api_page(struct http_exchange *x, size_t *limit, const char **cursor)
+bool api_limit(struct http_exchange *x, size_t *limit)
 {
     const char *text = http_query(x, "limit");
 
     *limit = LIMIT_DEFAULT;
+    if (text == NULL || read_limit(text, limit))
+        return true;
+    api_refuse(x, 400, "limit has to be a whole number from 1");
+    return false;
+}
+
+bool api_page(struct http_exchange *x, size_t *limit, const char **cursor)
+{
     *cursor = http_query(x, "cursor");
-    if (text != NULL && !read_limit(text, limit)) {
-        api_refuse(x, 400, "limit has to be a whole number from 1");
+    if (!api_limit(x, limit))
         return false;
-    }
     if (*cursor != NULL && !id_is_uuid(*cursor)) {
         api_refuse(x, 400, "that cursor is none of ours: follow \"next\" as it is");
         return false;

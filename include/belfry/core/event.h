@@ -17,5 +17,8 @@ json_t *event_new(const char *id, enum trigger_kind kind, const char *name, int6
 
 /* What a run gets when no `input` program says otherwise: the event without its request's headers. A new reference. */
 json_t *event_default_payload(const json_t *event);
+/* The array of payloads that a run gets: `input_text`, or the event's default payload when that is NULL. A new reference, or
+ * NULL with *err filled (err may be NULL). */
+json_t *event_input(const json_t *event, const char *input_text, struct error *err);
 
 #endif

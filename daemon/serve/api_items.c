@@ -1,0 +1,361 @@
+/*
+ * Work items of runs: what each was given and what it left in the output. They are parts of the run's record, so their ids lead
+ * to it: "RUN-in-0", "RUN-out-2".
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "api.h"
+#include "belfry/base/file.h"
+#include "belfry/base/text.h"
+#include "belfry/core/event.h"
+
+#define INDEX_MAX 1000000
+
+enum side { SIDE_INPUT, SIDE_OUTPUT };
+
+/* A run's items, read from its row. */
+struct items {
+    const struct run_record *run;
+    const char *process_id;
+    char lost_id[ID_SIZE];         /* of a process that is no longer configured */
+    json_t *result;                /* owns what the two lists are of a collected run */
+    json_t *input;                 /* entries {"payload", "path"?, "files"?} */
+    json_t *output;
+};
+
+/* What a run that has not been collected was given. */
+static json_t *given(const struct journal_row *row)
+{
+    json_t *event = row->event != NULL ? json_parse(row->event, strlen(row->event), NULL) : NULL;
+    json_t *payloads = event_input(event, row->input, NULL), *entries = json_array(), *payload;
+    size_t i;
+
+    json_array_foreach(payloads, i, payload)
+        (void)json_array_append_new(entries, json_pack("{s:O}", "payload", payload));
+    json_decref(payloads);
+    json_decref(event);
+    return entries;
+}
+
+static void items_read(struct items *items, const struct api_read *r)
+{
+    const struct journal_row *row = &r->read.rows[0];
+    const struct process_config *process = config_process(r->config, row->run.process);
+    json_t *both;
+
+    *items = (struct items) { .run = &row->run };
+    id_from_name("process", row->run.process, items->lost_id);
+    items->process_id = process != NULL ? process->id : items->lost_id;
+    items->result = row->run.result != NULL ? json_parse(row->run.result, strlen(row->run.result), NULL) : NULL;
+    both = json_object_get(items->result, "work_items");
+    items->output = json_incref(json_object_get(both, "output"));
+    items->input = json_incref(json_object_get(both, "input"));
+    /* A run of which nothing was kept tells from its firing what it was given. */
+    if (json_array_size(items->input) == 0) {
+        json_decref(items->input);
+        items->input = given(row);
+    }
+}
+
+static void items_close(struct items *items)
+{
+    json_decref(items->input);
+    json_decref(items->output);
+    json_decref(items->result);
+}
+
+static const char *state_of(const struct run_record *run, enum side side)
+{
+    if (side == SIDE_OUTPUT)
+        return "new";   /* it waits in the output: no step takes it */
+    switch (run->state) {
+    case RUN_QUEUED: case RUN_STARTING:
+        return "pending";
+    case RUN_RUNNING: case RUN_COLLECTING:
+        return "in_progress";
+    case RUN_COMPLETED: case RUN_CANCELED:
+        return "done";
+    default:
+        return "failed";
+    }
+}
+
+static void item_id(const struct run_record *run, enum side side, size_t index, char id[64])
+{
+    (void)snprintf(id, 64, "%s-%s-%zu", run->id, side == SIDE_INPUT ? "in" : "out", index);
+}
+
+/* --- shapes ------------------------------------------------------------------------------------------------------- */
+
+static json_t *shape_file(const struct api_read *r, const struct items *items, const char *dir, const char *name)
+{
+    const char *results = json_str(items->result, "results");
+    struct buf path = { 0 }, whole = { 0 }, url = { 0 };
+    struct stat st = { 0 };
+    json_t *o = json_object();
+    char id[ID_SIZE];
+
+    buf_addf(&path, "%s/%s", dir, name);
+    buf_addf(&whole, "%s/%s", results != NULL ? results : "", buf_str(&path));
+    artifact_id(items->run->id, buf_str(&path), id);
+    (void)json_put(o, "id", id);
+    (void)json_put_int(o, "size", lstat(buf_str(&whole), &st) == 0 ? st.st_size : 0);
+    (void)json_put(o, "name", name);
+    api_base_url(r->call.x, &url);
+    serve_link_to(r->call.room, items->run->id, buf_str(&path), &url);
+    (void)json_object_set_new(o, "download", json_object());
+    (void)json_put(json_object_get(o, "download"), "url", buf_str(&url));
+    buf_close(&path);
+    buf_close(&whole);
+    buf_close(&url);
+    return o;
+}
+
+static json_t *shape_files(const struct api_read *r, const struct items *items, const json_t *entry)
+{
+    const json_t *names = json_object_get(entry, "files"), *name;
+    const char *dir = json_str(entry, "path");
+    json_t *list = json_array();
+    size_t i;
+
+    json_array_foreach(names, i, name) {
+        if (dir != NULL && json_is_string(name))
+            (void)json_array_append_new(list, shape_file(r, items, dir, json_string_value(name)));
+    }
+    return list;
+}
+
+static void put_payload(json_t *o, const struct api_read *r, const struct items *items, const json_t *entry)
+{
+    json_t *payload = json_object_get(entry, "payload");
+
+    (void)json_object_set_new(o, "payload", payload != NULL ? json_incref(payload) : json_null());
+    (void)json_object_set_new(o, "files", shape_files(r, items, entry));
+}
+
+static json_t *shape_item(const struct items *items, enum side side, size_t index)
+{
+    const struct run_record *run = items->run;
+    bool failed = side == SIDE_INPUT && strcmp(state_of(run, side), "failed") == 0;
+    json_t *o = json_object(), *exception;
+    char id[64], step[ID_SIZE];
+
+    item_id(run, side, index, id);
+    (void)json_put(o, "id", id);
+    (void)json_put_time(o, "created_at", side == SIDE_INPUT ? run->accepted_ms : run->ended_ms);
+    (void)json_put(o, "state", state_of(run, side));
+    (void)json_object_set_new(o, "state_updated_at", json_null());
+    (void)json_put_time(o, "state_updated_at", run->ended_ms != 0 ? run->ended_ms : run->started_ms);
+    (void)json_object_set_new(o, "process", json_pack("{s:s}", "id", items->process_id));
+    (void)json_object_set_new(o, "process_run", json_pack("{s:s}", "id", run->id));
+    (void)json_object_set_new(o, "step", json_null());
+    (void)json_object_set_new(o, "step_run", json_null());
+    if (side == SIDE_INPUT && run->started_ms != 0) {
+        run_step_id(run->id, step);
+        (void)json_object_set_new(o, "step_run", json_pack("{s:s}", "id", step));
+    }
+    (void)json_object_set_new(o, "exception", json_null());
+    if (failed) {
+        exception = json_pack("{s:s}", "type", run->state == RUN_FAILED ? "application" : "orchestrator");
+        (void)json_put(exception, "code", run->error_code);
+        (void)json_put(exception, "message", run->error_message);
+        (void)json_object_set_new(o, "exception", exception);
+    }
+    return o;
+}
+
+static json_t *shape_output(const struct api_read *r, const struct items *items, size_t index)
+{
+    const struct run_record *run = items->run;
+    json_t *o = json_object();
+    char id[64];
+
+    item_id(run, SIDE_OUTPUT, index, id);
+    (void)json_put(o, "id", id);
+    (void)json_put_time(o, "created_at", run->ended_ms);
+    (void)json_object_set_new(o, "process", json_pack("{s:s}", "id", items->process_id));
+    (void)json_object_set_new(o, "process_run", json_pack("{s:s}", "id", run->id));
+    put_payload(o, r, items, json_array_get(items->output, index));
+    return o;
+}
+
+/* --- pages: the cursor is how many came before -------------------------------------------------------------------- */
+
+struct window {
+    size_t first, limit;
+};
+
+static bool read_window(struct http_exchange *x, struct window *w)
+{
+    const char *cursor = http_query(x, "cursor");
+    int64_t first = 0;
+
+    if (cursor != NULL && text_int(cursor, 0, INT64_MAX / 2, &first) != 0) {
+        api_refuse(x, 400, "that cursor is none of ours: follow \"next\" as it is");
+        return false;
+    }
+    w->first = (size_t)first;
+    return api_limit(x, &w->limit);
+}
+
+static void answer_window(struct http_exchange *x, json_t *list, const struct window *w, size_t total)
+{
+    char cursor[32];
+
+    (void)snprintf(cursor, sizeof cursor, "%zu", w->first + w->limit);
+    api_answer_page(x, list, w->first + w->limit < total ? cursor : NULL);
+}
+
+static void list_outputs(struct api_read *r, const struct run_record *run)
+{
+    json_t *list = json_array();
+    struct items items;
+    struct window w;
+
+    (void)run;
+    if (!read_window(r->call.x, &w)) {
+        json_decref(list);
+        return;
+    }
+    items_read(&items, r);
+    for (size_t i = w.first; i < json_array_size(items.output) && i - w.first < w.limit; i++)
+        (void)json_array_append_new(list, shape_output(r, &items, i));
+    answer_window(r->call.x, list, &w, json_array_size(items.output));
+    items_close(&items);
+}
+
+void api_outputs(const struct api_call *call)
+{
+    const char *run_id = http_query(call->x, "process_run_id");
+
+    if (run_id == NULL)
+        api_refuse(call->x, 400, "process_run_id is needed");
+    else
+        api_read_run(call, run_id, list_outputs);
+}
+
+void api_outputs_of_run(const struct api_call *call)
+{
+    api_read_run(call, call->args.at[0], list_outputs);
+}
+
+/* --- work items --------------------------------------------------------------------------------------------------- */
+
+static bool is_state(const char *word)
+{
+    static const char *const words[] = { "new", "pending", "in_progress", "failed", "done", NULL };
+    size_t i = 0;
+
+    while (words[i] != NULL && strcmp(words[i], word) != 0)
+        i++;
+    return words[i] != NULL;
+}
+
+static void list_items(struct api_read *r, const struct run_record *run)
+{
+    const char *state = http_query(r->call.x, "state"), *process = http_query(r->call.x, "process_id");
+    json_t *list = json_array();
+    size_t total = 0;
+    struct items items;
+    struct window w;
+
+    if (!read_window(r->call.x, &w)) {
+        json_decref(list);
+        return;
+    }
+    items_read(&items, r);
+    for (enum side side = SIDE_INPUT; side <= SIDE_OUTPUT; side++) {
+        size_t count = json_array_size(side == SIDE_INPUT ? items.input : items.output);
+
+        if ((state != NULL && strcmp(state, state_of(run, side)) != 0) || (process != NULL && strcmp(process, items.process_id) != 0))
+            continue;
+        for (size_t i = 0; i < count; i++, total++) {
+            if (total >= w.first && total - w.first < w.limit)
+                (void)json_array_append_new(list, shape_item(&items, side, i));
+        }
+    }
+    answer_window(r->call.x, list, &w, total);
+    items_close(&items);
+}
+
+static void list_of(const struct api_call *call, const char *run_id)
+{
+    const char *state = http_query(call->x, "state");
+
+    if (state != NULL && !is_state(state))
+        api_refuse(call->x, 400, "state has to be new, pending, in_progress, failed or done");
+    else
+        api_read_run(call, run_id, list_items);
+}
+
+void api_items(const struct api_call *call)
+{
+    const char *run_id = http_query(call->x, "process_run_id");
+
+    if (run_id == NULL)
+        api_refuse(call->x, 501, "listWorkItems without process_run_id is not served by this version of Belfry");
+    else
+        list_of(call, run_id);
+}
+
+void api_items_of_run(const struct api_call *call)
+{
+    list_of(call, call->args.at[0]);
+}
+
+/* "RUN-in-0" taken apart: false when it is no such id. */
+static bool read_item_id(const char *id, char run_id[ID_SIZE], enum side *side, size_t *index)
+{
+    const char *rest = id + ID_SIZE - 1;
+    int64_t number;
+
+    if (strlen(id) < ID_SIZE + 3)
+        return false;
+    memcpy(run_id, id, ID_SIZE - 1);
+    run_id[ID_SIZE - 1] = '\0';
+    *side = strncmp(rest, "-out-", 5) == 0 ? SIDE_OUTPUT : SIDE_INPUT;
+    if (*side == SIDE_INPUT && strncmp(rest, "-in-", 4) != 0)
+        return false;
+    rest += *side == SIDE_INPUT ? 4 : 5;
+    if (!id_is_uuid(run_id) || text_int(rest, 0, INDEX_MAX, &number) != 0)
+        return false;
+    *index = (size_t)number;
+    return true;
+}
+
+static void show_item(struct api_read *r, const struct run_record *run)
+{
+    char run_id[ID_SIZE];
+    enum side side = SIDE_INPUT;
+    struct items items;
+    size_t index = 0;
+    json_t *entry, *o;
+
+    (void)run;
+    (void)read_item_id(r->call.args.at[0], run_id, &side, &index);
+    items_read(&items, r);
+    entry = json_array_get(side == SIDE_INPUT ? items.input : items.output, index);
+    if (entry == NULL) {
+        api_refuse(r->call.x, 404, "Work item not found");
+    } else {
+        o = shape_item(&items, side, index);
+        put_payload(o, r, &items, entry);
+        serve_json(r->call.x, 200, o);
+    }
+    items_close(&items);
+}
+
+void api_item(const struct api_call *call)
+{
+    char run_id[ID_SIZE];
+    enum side side;
+    size_t index;
+
+    if (read_item_id(call->args.at[0], run_id, &side, &index))
+        api_read_run(call, run_id, show_item);
+    else
+        api_refuse(call->x, 404, "Work item not found");
+}
