@@ -4,6 +4,7 @@ libbelfry_a_SOURCES += \
 	daemon/core/pace.c \
 	daemon/core/event.c \
 	daemon/core/engine.c \
+	daemon/core/item.c \
 	daemon/core/key.c \
 	daemon/core/lane.c \
 	daemon/core/admit.c \
@@ -18,5 +19,6 @@ noinst_HEADERS += \
 	include/belfry/core/pace.h \
 	include/belfry/core/event.h \
 	include/belfry/core/firing.h \
+	include/belfry/core/item.h \
 	include/belfry/core/key.h \
 	include/belfry/core/engine.h

@@ -79,6 +79,8 @@ struct api_read {
 
 /* --- api_start.c --- */
 void api_start(const struct api_call *call);
+/* Rings with items that were read; what the arguments are is lent. */
+void api_start_with_items(const struct api_call *call, const struct process_config *process, const json_t *ids, json_t *payloads);
 void api_start_by_token(const struct api_call *call);
 
 /* --- api_items.c --- */
@@ -86,7 +88,20 @@ void api_outputs(const struct api_call *call);
 void api_outputs_of_run(const struct api_call *call);
 void api_items(const struct api_call *call);
 void api_items_of_run(const struct api_call *call);
+void api_items_of_process(const struct api_call *call);
 void api_item(const struct api_call *call);
+/* The item of the call's path, which that run has taken. */
+void api_taken_item(const struct api_call *call, const char *run_id);
+
+/* --- api_input.c --- */
+#define API_ITEMS_MAX 1000         /* of one start */
+void api_item_make(const struct api_call *call);
+void api_item_payload(const struct api_call *call);
+void api_input_item(const struct api_call *call);
+void api_input_items(const struct api_call *call, const char *process_word);
+/* A start of the process in the call's path, with the items of those ids; with all that wait. */
+void api_start_named_items(const struct api_call *call, const json_t *ids);
+void api_start_inputs(const struct api_call *call, const struct process_config *process);
 
 /* --- api_outputs.c --- */
 void api_step_runs(const struct api_call *call);

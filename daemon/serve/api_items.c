@@ -1,6 +1,6 @@
 /*
  * Work items of runs: what each was given and what it left in the output. They are parts of the run's record, so their ids lead
- * to it: "RUN-in-0", "RUN-out-2".
+ * to it: "RUN-in-0", "RUN-out-2". Those that a client had made (api_input.c) keep the ids that they had.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,21 +22,21 @@ struct items {
     const char *process_id;
     char lost_id[ID_SIZE];         /* of a process that is no longer configured */
     json_t *result;                /* owns what the two lists are of a collected run */
+    json_t *event;
+    const json_t *ids;             /* of the items that clients had made; lent by the event */
     json_t *input;                 /* entries {"payload", "path"?, "files"?} */
     json_t *output;
 };
 
 /* What a run that has not been collected was given. */
-static json_t *given(const struct journal_row *row)
+static json_t *given(const struct journal_row *row, const json_t *event)
 {
-    json_t *event = row->event != NULL ? json_parse(row->event, strlen(row->event), NULL) : NULL;
     json_t *payloads = event_input(event, row->input, NULL), *entries = json_array(), *payload;
     size_t i;
 
     json_array_foreach(payloads, i, payload)
         (void)json_array_append_new(entries, json_pack("{s:O}", "payload", payload));
     json_decref(payloads);
-    json_decref(event);
     return entries;
 }
 
@@ -50,13 +50,15 @@ static void items_read(struct items *items, const struct api_read *r)
     id_from_name("process", row->run.process, items->lost_id);
     items->process_id = process != NULL ? process->id : items->lost_id;
     items->result = row->run.result != NULL ? json_parse(row->run.result, strlen(row->run.result), NULL) : NULL;
+    items->event = row->event != NULL ? json_parse(row->event, strlen(row->event), NULL) : NULL;
+    items->ids = json_object_get(items->event, "work_items");
     both = json_object_get(items->result, "work_items");
     items->output = json_incref(json_object_get(both, "output"));
     items->input = json_incref(json_object_get(both, "input"));
     /* A run of which nothing was kept tells from its firing what it was given. */
     if (json_array_size(items->input) == 0) {
         json_decref(items->input);
-        items->input = given(row);
+        items->input = given(row, items->event);
     }
 }
 
@@ -65,12 +67,13 @@ static void items_close(struct items *items)
     json_decref(items->input);
     json_decref(items->output);
     json_decref(items->result);
+    json_decref(items->event);
 }
 
 static const char *state_of(const struct run_record *run, enum side side)
 {
     if (side == SIDE_OUTPUT)
-        return "new";   /* it waits in the output: no step takes it */
+        return "done";   /* it lies in the output: no step takes it */
     switch (run->state) {
     case RUN_QUEUED: case RUN_STARTING:
         return "pending";
@@ -83,9 +86,15 @@ static const char *state_of(const struct run_record *run, enum side side)
     }
 }
 
-static void item_id(const struct run_record *run, enum side side, size_t index, char id[64])
+static void item_id(const struct items *items, enum side side, size_t index, char id[64])
 {
-    (void)snprintf(id, 64, "%s-%s-%zu", run->id, side == SIDE_INPUT ? "in" : "out", index);
+    const struct run_record *run = items->run;
+    const char *made = side == SIDE_INPUT ? json_string_value(json_array_get(items->ids, index)) : NULL;
+
+    if (made != NULL)
+        (void)snprintf(id, 64, "%s", made);
+    else
+        (void)snprintf(id, 64, "%s-%s-%zu", run->id, side == SIDE_INPUT ? "in" : "out", index);
 }
 
 /* --- shapes ------------------------------------------------------------------------------------------------------- */
@@ -143,7 +152,7 @@ static json_t *shape_item(const struct items *items, enum side side, size_t inde
     json_t *o = json_object(), *exception;
     char id[64], step[ID_SIZE];
 
-    item_id(run, side, index, id);
+    item_id(items, side, index, id);
     (void)json_put(o, "id", id);
     (void)json_put_time(o, "created_at", side == SIDE_INPUT ? run->accepted_ms : run->ended_ms);
     (void)json_put(o, "state", state_of(run, side));
@@ -173,7 +182,7 @@ static json_t *shape_output(const struct api_read *r, const struct items *items,
     json_t *o = json_object();
     char id[64];
 
-    item_id(run, SIDE_OUTPUT, index, id);
+    item_id(items, SIDE_OUTPUT, index, id);
     (void)json_put(o, "id", id);
     (void)json_put_time(o, "created_at", run->ended_ms);
     (void)json_object_set_new(o, "process", json_pack("{s:s}", "id", items->process_id));
@@ -295,10 +304,24 @@ void api_items(const struct api_call *call)
 {
     const char *run_id = http_query(call->x, "process_run_id");
 
-    if (run_id == NULL)
-        api_refuse(call->x, 501, "listWorkItems without process_run_id is not served by this version of Belfry");
-    else
+    const char *state = http_query(call->x, "state");
+
+    if (run_id != NULL)
         list_of(call, run_id);
+    else if (state != NULL && strcmp(state, "new") == 0)
+        api_input_items(call, http_query(call->x, "process_id"));
+    else
+        api_refuse(call->x, 501, "listWorkItems without process_run_id serves state=new alone in this version of Belfry");
+}
+
+void api_items_of_process(const struct api_call *call)
+{
+    const char *state = http_query(call->x, "state");
+
+    if (state != NULL && strcmp(state, "new") == 0)
+        api_input_items(call, call->args.at[0]);
+    else
+        api_refuse(call->x, 501, "a process's work items are served with state=new alone in this version of Belfry");
 }
 
 void api_items_of_run(const struct api_call *call)
@@ -328,15 +351,22 @@ static bool read_item_id(const char *id, char run_id[ID_SIZE], enum side *side, 
 
 static void show_item(struct api_read *r, const struct run_record *run)
 {
+    const char *asked = r->call.args.at[0];
     char run_id[ID_SIZE];
     enum side side = SIDE_INPUT;
     struct items items;
-    size_t index = 0;
-    json_t *entry, *o;
+    size_t index = SIZE_MAX, i;
+    json_t *entry, *o, *id;
 
     (void)run;
-    (void)read_item_id(r->call.args.at[0], run_id, &side, &index);
     items_read(&items, r);
+    if (!read_item_id(asked, run_id, &side, &index)) {   /* one that a client made */
+        side = SIDE_INPUT;
+        json_array_foreach((json_t *)(uintptr_t)items.ids, i, id) {
+            if (json_is_string(id) && strcmp(json_string_value(id), asked) == 0)
+                index = i;
+        }
+    }
     entry = json_array_get(side == SIDE_INPUT ? items.input : items.output, index);
     if (entry == NULL) {
         api_refuse(r->call.x, 404, "Work item not found");
@@ -356,6 +386,13 @@ void api_item(const struct api_call *call)
 
     if (read_item_id(call->args.at[0], run_id, &side, &index))
         api_read_run(call, run_id, show_item);
+    else if (id_is_uuid(call->args.at[0]))
+        api_input_item(call);
     else
         api_refuse(call->x, 404, "Work item not found");
+}
+
+void api_taken_item(const struct api_call *call, const char *run_id)
+{
+    api_read_run(call, run_id, show_item);
 }

@@ -103,7 +103,8 @@ void serve_reference(struct serve_room *room, struct http_exchange *x, const str
             item = json_object();
             (void)json_object_set_new(paths, buf_str(&path), item);
         }
-        (void)json_object_set_new(item, strcmp(op->method, "GET") == 0 ? "get" : strcmp(op->method, "POST") == 0 ? "post" : "delete",
+        (void)json_object_set_new(item, strcmp(op->method, "GET") == 0 ? "get" : strcmp(op->method, "POST") == 0 ? "post"
+                                        : strcmp(op->method, "PUT") == 0 ? "put" : "delete",
                                   describe(op, parameters));
     }
     buf_close(&path);

@@ -14,6 +14,8 @@ struct start {
     struct http_exchange *x;
     struct config *config;         /* held: the firing points into it */
     struct firing firing;
+    json_t *ids;                   /* of the work items that the run takes; the records lend from it */
+    struct record *with;
     char by[NAME_MAX_LEN + 1];
 };
 
@@ -23,6 +25,8 @@ static void start_free(struct start *s)
 
     json_decref(s->firing.event);
     json_decref(s->firing.input);
+    json_decref(s->ids);
+    free(s->with);
     config_release(s->config);
     free(s);
     serve_let_go(room);
@@ -36,6 +40,8 @@ static void rung(struct firing *f, int status)
         api_refuse(s->x, 409, "the process does not take another run now, as its overlap policy has it");
     else if (status == 0)
         serve_json(s->x, 200, json_pack("{s:b, s:s}", "started", 1, "id", f->run_id));
+    else if (status == BF_EEXIST)
+        api_refuse(s->x, 409, "a work item was taken by the run %s meanwhile", f->run_id);
     else if (status == BF_EINVAL)
         api_refuse(s->x, 400, "%s", f->error.text);
     else
@@ -43,7 +49,26 @@ static void rung(struct firing *f, int status)
     start_free(s);
 }
 
-static void ring(const struct api_call *call, const struct process_config *process, json_t *payloads)
+/* What makes the items the run's, in the commit that admits it. */
+static void take_items(struct start *s, json_t *ids, int64_t now_ms)
+{
+    struct firing *f = &s->firing;
+    const json_t *id;
+    size_t i;
+
+    s->ids = json_incref(ids);
+    s->with = calloc(json_array_size(ids) + 1, sizeof *s->with);
+    if (s->with == NULL)
+        abort();
+    json_array_foreach(s->ids, i, id)
+        s->with[i] = (struct record) { .kind = RECORD_ITEM_TAKE, .key = json_string_value(id), .run_id = f->id, .value = now_ms };
+    f->with = s->with;
+    f->with_count = json_array_size(ids);
+    (void)json_object_set(f->event, "work_items", s->ids);
+}
+
+/* Takes `payloads`; `ids` may be NULL. */
+static void ring(const struct api_call *call, const struct process_config *process, json_t *payloads, json_t *ids)
 {
     int64_t now_ms = time_wall_ms();
     struct start *s = calloc(1, sizeof *s);
@@ -70,7 +95,17 @@ static void ring(const struct api_call *call, const struct process_config *proce
     f->event = event_new(f->id, f->kind, f->trigger_name, now_ms, 0, s->by);
     if (f->event == NULL)
         abort();
+    if (ids != NULL)
+        take_items(s, ids, now_ms);
     call->room->host.bell->ring(call->room->host.bell->data, f);
+}
+
+void api_start_with_items(const struct api_call *call, const struct process_config *process, const json_t *ids, json_t *payloads)
+{
+    json_t *copy = json_copy((json_t *)(uintptr_t)ids);
+
+    ring(call, process, json_incref(payloads), copy);
+    json_decref(copy);
 }
 
 static const struct process_config *process_of(const struct api_call *call)
@@ -82,11 +117,11 @@ static const struct process_config *process_of(const struct api_call *call)
     return process;
 }
 
-/* What the body asks for (NULL: nothing); false after it was answered. */
-static bool read_payloads(const struct api_call *call, const json_t *body, json_t **asked)
+/* What the body asks for (NULL: nothing); false when it was answered, or is by what it has begun. */
+static bool read_payloads(const struct api_call *call, const struct process_config *process, const json_t *body, json_t **asked)
 {
     const char *type = json_str(body, "type");
-    json_t *payloads = json_object_get(body, "payloads");
+    json_t *payloads = json_object_get(body, "payloads"), *ids = json_object_get(body, "work_item_ids");
 
     if (json_object_get(body, "callback") != NULL) {
         api_refuse(call->x, 501, "callbacks are not served by this version of Belfry");
@@ -101,8 +136,13 @@ static bool read_payloads(const struct api_call *call, const json_t *body, json_
             return true;
         }
         api_refuse(call->x, 400, "payloads has to be an array of at least one");
-    } else if (type != NULL && (strcmp(type, "with_work_item_ids") == 0 || strcmp(type, "with_inputs") == 0)) {
-        api_refuse(call->x, 501, "starts %s are not served by this version of Belfry", type);
+    } else if (type != NULL && strcmp(type, "with_work_item_ids") == 0) {
+        if (json_array_size(ids) > 0 && json_array_size(ids) <= API_ITEMS_MAX)
+            api_start_named_items(call, ids);
+        else
+            api_refuse(call->x, 400, "work_item_ids has to be an array of 1 to %d ids", API_ITEMS_MAX);
+    } else if (type != NULL && strcmp(type, "with_inputs") == 0) {
+        api_start_inputs(call, process);
     } else {
         api_refuse(call->x, 400, "type has to be with_payloads, with_work_item_ids or with_inputs");
     }
@@ -118,8 +158,8 @@ void api_start(const struct api_call *call)
         return;
     if (!json_is_object(body) && !json_is_null(body)) {
         api_refuse(call->x, 400, "the body has to be an object");
-    } else if (read_payloads(call, body, &payloads)) {
-        ring(call, process, payloads);
+    } else if (read_payloads(call, process, body, &payloads)) {
+        ring(call, process, payloads, NULL);
     }
     json_decref(body);
 }
@@ -141,5 +181,5 @@ void api_start_by_token(const struct api_call *call)
         return;
     }
     if (api_body(call->x, &body))
-        ring(call, process, json_pack("[o]", body));
+        ring(call, process, json_pack("[o]", body), NULL);
 }

@@ -2,6 +2,7 @@ libbelfry_a_SOURCES += \
 	daemon/serve/admin.c \
 	daemon/serve/api.c \
 	daemon/serve/api.h \
+	daemon/serve/api_input.c \
 	daemon/serve/api_items.c \
 	daemon/serve/api_outputs.c \
 	daemon/serve/api_reference.c \

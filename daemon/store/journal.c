@@ -254,6 +254,7 @@ void journal_read(struct journal *journal, struct journal_read *read)
     request->asked.trigger_name = copy(read->trigger_name);
     request->asked.before_id = copy(read->before_id);
     request->asked.target = copy(read->target);
+    request->asked.ids = copy(read->ids);
     took(journal);
     if (!journal->reader_runs) {
         if (start_thread(&journal->reader, reader_main, journal) != 0)
@@ -270,6 +271,7 @@ static void free_rows(struct journal_read *a)
 {
     for (size_t i = 0; i < a->count; i++) {
         run_record_close(&a->rows[i].run);
+        item_record_close(&a->rows[i].item);
         free(a->rows[i].event);
         free(a->rows[i].input);
     }
@@ -284,6 +286,7 @@ static void free_strings(struct journal_read *a)
     free((void *)(uintptr_t)a->trigger_name);
     free((void *)(uintptr_t)a->before_id);
     free((void *)(uintptr_t)a->target);
+    free((void *)(uintptr_t)a->ids);
 }
 
 static void answer_reads(struct journal *j)

@@ -19,6 +19,23 @@ static void add(struct query *q, const char *more)
     q->sql = longer;
 }
 
+static void build_items(struct query *q, const struct journal_read *a)
+{
+    add(q, "SELECT w.id,w.workspace,w.process,w.run_id,w.created,w.updated,w.payload FROM work_items w WHERE ");
+    if (a->ids != NULL) {
+        add(q, "w.id IN (SELECT value FROM json_each(:ids))");
+    } else {
+        add(q, "w.run_id IS NULL");
+        if (a->workspace != NULL)
+            add(q, " AND w.workspace=:workspace");
+        if (a->process != NULL)
+            add(q, " AND w.process=:process");
+        if (a->before_id != NULL)
+            add(q, " AND w.id<:before");
+    }
+    add(q, " ORDER BY w.id DESC LIMIT :limit");
+}
+
 static void columns(struct query *q, const struct journal_read *a, bool lines)
 {
     bool whole = a->whole || a->kind == READ_RUN;
@@ -67,6 +84,10 @@ static void states_filter(struct query *q, const struct journal_read *a)
 
 static void build(struct query *q, const struct journal_read *a)
 {
+    if (a->kind == READ_ITEMS) {
+        build_items(q, a);
+        return;
+    }
     columns(q, a, a->kind == READ_LINES);
     switch (a->kind) {
     case READ_RUN:
@@ -75,7 +96,7 @@ static void build(struct query *q, const struct journal_read *a)
     case READ_LINES:
         add(q, " AND l.target=:target AND l.line>:after ORDER BY l.line LIMIT :limit");
         return;
-    case READ_RUNS:
+    default:
         break;
     }
     if (a->process != NULL)
@@ -122,6 +143,7 @@ static void bind_all(struct query *q, const struct journal_read *a)
     bind_text(q, ":name", a->trigger_name);
     bind_text(q, ":before", a->before_id);
     bind_text(q, ":target", a->target);
+    bind_text(q, ":ids", a->ids);
     bind_int(q, ":after", a->after_line);
     bind_int(q, ":since", a->since_ms);
     bind_int(q, ":until", a->until_ms);
@@ -137,6 +159,34 @@ static char *copy_at(sqlite3_stmt *row, int column, bool *failed)
     return copy;
 }
 
+static void read_id(sqlite3_stmt *st, int column, char id[ID_SIZE])
+{
+    const char *text = (const char *)sqlite3_column_text(st, column);
+
+    (void)snprintf(id, ID_SIZE, "%s", text != NULL ? text : "");
+}
+
+static int take_item(struct journal_read *a, sqlite3_stmt *st)
+{
+    struct journal_row *rows = reallocarray(a->rows, a->count + 1, sizeof *rows);
+    struct item_record *item;
+    bool failed = false;
+
+    if (rows == NULL)
+        return BF_ENOMEM;
+    a->rows = rows;
+    rows[a->count] = (struct journal_row) { 0 };
+    item = &rows[a->count++].item;
+    read_id(st, 0, item->id);
+    item->workspace = copy_at(st, 1, &failed);
+    item->process = copy_at(st, 2, &failed);
+    read_id(st, 3, item->run_id);
+    item->created_ms = sqlite3_column_int64(st, 4);
+    item->updated_ms = sqlite3_column_int64(st, 5);
+    item->payload = copy_at(st, 6, &failed);
+    return failed ? BF_ENOMEM : 0;
+}
+
 static int take_row(struct journal_read *a, sqlite3_stmt *st)
 {
     struct journal_row *rows = reallocarray(a->rows, a->count + 1, sizeof *rows);
@@ -146,6 +196,7 @@ static int take_row(struct journal_read *a, sqlite3_stmt *st)
     if (rows == NULL)
         return BF_ENOMEM;
     a->rows = rows;
+    rows[a->count] = (struct journal_row) { 0 };
     row_to_run(st, &lent);
     if (run_record_copy(&rows[a->count].run, &lent) != 0)
         return BF_ENOMEM;
@@ -161,6 +212,7 @@ static void drop_last(struct journal_read *a)
     struct journal_row *row = &a->rows[--a->count];
 
     run_record_close(&row->run);
+    item_record_close(&row->item);
     free(row->event);
     free(row->input);
 }
@@ -176,7 +228,7 @@ static int fetch(struct journal *j, sqlite3 *db, struct journal_read *a)
     if (rc == SQLITE_OK) {
         bind_all(&q, a);
         while (status == 0 && (rc = sqlite3_step(q.st)) == SQLITE_ROW)
-            status = take_row(a, q.st);
+            status = a->kind == READ_ITEMS ? take_item(a, q.st) : take_row(a, q.st);
     }
     if (status == 0 && rc != SQLITE_DONE)
         status = error_set(&a->error, store_code(rc), "cannot read %s: %s", j->path, sqlite3_errmsg(db));

@@ -29,6 +29,12 @@ static const char *const sql[ST_COUNT] = {
     [ST_LINE_ADD] = "INSERT INTO lines (target, run_id) VALUES (?1,?2)",
     [ST_LINE_SENT] = "DELETE FROM lines WHERE target=?1 AND run_id=?2",
     [ST_PAUSE_PUT] = "INSERT INTO pauses VALUES (?1,?2,?3) ON CONFLICT (kind, name) DO UPDATE SET value=excluded.value",
+    [ST_ITEM_ADD] = "INSERT INTO work_items VALUES (?1,?2,?3,NULL,?4,?5,?6)",
+    [ST_ITEM_PAYLOAD] = "UPDATE work_items SET updated=?5,payload=?6 WHERE id=?1 AND run_id IS NULL",
+    /* A firing that is skipped takes nothing. */
+    [ST_ITEM_TAKE] = "UPDATE work_items SET run_id=?2,updated=?3 WHERE id=?1 AND run_id IS NULL"
+                     " AND EXISTS (SELECT 1 FROM runs WHERE id=?2 AND state<>9)",
+    [ST_ITEM_TAKEN] = "SELECT run_id FROM work_items WHERE id=?1 AND run_id IS NOT NULL",
     [ST_KEY_ADD] = "INSERT INTO api_keys VALUES (?1,?2,?3,?4,?5,?6,?7,?8,0,0)",
     [ST_KEY_SET] = "UPDATE api_keys SET name=?2,workspace=?3,permissions=?4,digest=?5,sealed=?6,created=?7,expires=?8 WHERE id=?1",
     [ST_KEY_USED] = "UPDATE api_keys SET last_used=?2,uses=?3 WHERE id=?1",
@@ -39,6 +45,8 @@ static const char *const sql[ST_COUNT] = {
     [ST_PRUNE_TEXTS] = "DELETE FROM run_texts WHERE id IN (SELECT t.id FROM run_texts t LEFT JOIN runs r ON r.id = t.id"
                        " WHERE r.id IS NULL LIMIT ?1)",
     [ST_PRUNE_CLAIMS] = "DELETE FROM claims WHERE until < ?1",
+    [ST_PRUNE_ITEMS] = "DELETE FROM work_items WHERE id IN (SELECT w.id FROM work_items w LEFT JOIN runs r ON r.id = w.run_id"
+                       " WHERE w.run_id IS NOT NULL AND r.id IS NULL LIMIT ?1)",
 };
 
 int records_prepare(struct journal *j, struct error *err)
@@ -179,6 +187,21 @@ static int drop_file(struct journal *j, const struct record *r)
     return records_run(j, which);
 }
 
+static int put_item(struct journal *j, enum statement which, const struct item_record *item)
+{
+    sqlite3_stmt *st = j->statements[which];
+
+    text(st, 1, item->id);
+    if (which == ST_ITEM_ADD) {
+        text(st, 2, item->workspace);
+        text(st, 3, item->process);
+        (void)sqlite3_bind_int64(st, 4, item->created_ms);
+    }
+    (void)sqlite3_bind_int64(st, 5, item->updated_ms);
+    text(st, 6, item->payload);
+    return records_run(j, which);
+}
+
 static int put_key(struct journal *j, enum statement which, const struct key_record *k)
 {
     sqlite3_stmt *st = j->statements[which];
@@ -234,6 +257,12 @@ static int apply(struct journal *j, const struct record *r)
         return put_pair(j, ST_LINE_ADD, r->scope, r->run_id, NULL);
     case RECORD_LINE_SENT:
         return put_pair(j, ST_LINE_SENT, r->scope, r->run_id, NULL);
+    case RECORD_ITEM_ADD:
+        return put_item(j, ST_ITEM_ADD, r->item);
+    case RECORD_ITEM_PAYLOAD:
+        return put_item(j, ST_ITEM_PAYLOAD, r->item);
+    case RECORD_ITEM_TAKE:
+        return put_pair(j, ST_ITEM_TAKE, r->key, r->run_id, &r->value);
     case RECORD_KEY_ADD:
         return put_key(j, ST_KEY_ADD, r->api_key);
     case RECORD_KEY_SET:
@@ -259,17 +288,21 @@ int records_apply(struct journal *j, const struct commit *commit)
 
 bool records_claimed(struct journal *j, struct commit *commit, int *sqlite_code)
 {
-    sqlite3_stmt *st = j->statements[ST_CLAIM_GET];
     bool claimed = false;
 
     *sqlite_code = SQLITE_DONE;
     for (size_t i = 0; i < commit->count && !claimed; i++) {
         const struct record *r = &commit->records[i];
+        sqlite3_stmt *st = j->statements[r->kind == RECORD_CLAIM ? ST_CLAIM_GET : ST_ITEM_TAKEN];
 
-        if (r->kind != RECORD_CLAIM)
+        if (r->kind == RECORD_CLAIM) {
+            bind_claim(st, r);
+            (void)sqlite3_bind_int64(st, 2, r->now_ms);
+        } else if (r->kind == RECORD_ITEM_TAKE) {
+            text(st, 1, r->key);
+        } else {
             continue;
-        bind_claim(st, r);
-        (void)sqlite3_bind_int64(st, 2, r->now_ms);
+        }
         *sqlite_code = sqlite3_step(st);
         if (*sqlite_code == SQLITE_ROW) {
             const char *id = (const char *)sqlite3_column_text(st, 0);
@@ -295,10 +328,11 @@ size_t records_prune(struct journal *j, const struct prune *p)
     (void)sqlite3_bind_int64(j->statements[ST_PRUNE_RUNS], 2, (sqlite3_int64)p->limit);
     (void)sqlite3_bind_int64(j->statements[ST_PRUNE_TEXTS], 1, (sqlite3_int64)p->limit);
     (void)sqlite3_bind_int64(j->statements[ST_PRUNE_CLAIMS], 1, p->now_ms);
+    (void)sqlite3_bind_int64(j->statements[ST_PRUNE_ITEMS], 1, (sqlite3_int64)p->limit);
     if (records_run(j, ST_PRUNE_RUNS) == SQLITE_DONE) {
         count = (size_t)sqlite3_changes(j->db);
         if (records_run(j, ST_PRUNE_TEXTS) == SQLITE_DONE && records_run(j, ST_PRUNE_CLAIMS) == SQLITE_DONE &&
-            records_run(j, ST_COMMIT) == SQLITE_DONE)
+            records_run(j, ST_PRUNE_ITEMS) == SQLITE_DONE && records_run(j, ST_COMMIT) == SQLITE_DONE)
             return count;
     }
     (void)records_run(j, ST_ROLLBACK);

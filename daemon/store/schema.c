@@ -26,6 +26,10 @@ static const char *const steps[] = {
     "CREATE TABLE api_keys (id TEXT PRIMARY KEY, name TEXT NOT NULL, workspace TEXT NOT NULL, permissions TEXT NOT NULL,"
     " digest BLOB NOT NULL UNIQUE, sealed BLOB, created INTEGER NOT NULL, expires INTEGER NOT NULL, last_used INTEGER NOT NULL,"
     " uses INTEGER NOT NULL) WITHOUT ROWID;",
+    "CREATE TABLE work_items (id TEXT NOT NULL UNIQUE, workspace TEXT NOT NULL, process TEXT NOT NULL, run_id TEXT,"
+    " created INTEGER NOT NULL, updated INTEGER NOT NULL, payload TEXT NOT NULL);"
+    "CREATE INDEX work_items_waiting ON work_items (workspace, process, id) WHERE run_id IS NULL;"
+    "CREATE INDEX work_items_run ON work_items (run_id) WHERE run_id IS NOT NULL;",
 };
 
 #define STEPS ((int)(sizeof steps / sizeof *steps))

@@ -1,5 +1,6 @@
 """The Control Room API of local workspaces: who may do what, and each operation as the vendor's clients use it."""
 import json
+import time
 import urllib.parse
 import uuid
 
@@ -118,7 +119,7 @@ def test_every_route_with_every_permission(daemon):
         assert status("nowhere", bearer(everything)) == 403
         served = "501" not in operation["responses"]
         got = status("here", bearer(everything))
-        assert got == 501 if not served else got != 501 or operation["operationId"] == "listWorkItems"
+        assert got == 501 if not served else got != 501 or operation["operationId"].startswith("listWorkItems")
     assert count >= 30 * 16
     assert daemon.tcp("GET", "/api/v1/workspaces/here/nothing", headers=bearer(everything)).status == 404
     assert daemon.tcp("GET", "/api/v1/workspaces/here/nothing").status == 401
@@ -208,7 +209,10 @@ def test_every_form_of_a_start(api):
     for body, status in (("{", 400), ("[]", 400), ('"x"', 400), ('{"type": "wat"}', 400), ('{"type": 1}', 400),
                          ('{"type": "with_payloads"}', 400), ('{"type": "with_payloads", "payloads": []}', 400),
                          ('{"type": "with_payloads", "payloads": {}}', 400), ('{"a": 1, "a": 2}', 400),
-                         ('{"type": "with_inputs"}', 501), ('{"type": "with_work_item_ids", "work_item_ids": ["x"]}', 501),
+                         ('{"type": "with_work_item_ids"}', 400), ('{"type": "with_work_item_ids", "work_item_ids": []}', 400),
+                         ('{"type": "with_work_item_ids", "work_item_ids": [1]}', 400),
+                         ('{"type": "with_work_item_ids", "work_item_ids": ["x", "x"]}', 400),
+                         ('{"type": "with_work_item_ids", "work_item_ids": ["x"]}', 400),
                          ('{"callback": {"url": "https://x", "secret": "s", "callback_events": []}}', 501)):
         assert daemon.tcp("POST", path, body, json_header).status == status, body
     api("POST", f"/processes/{uuid.uuid4()}/process-runs", status=404)
@@ -338,7 +342,7 @@ command = sleep 600
     page = api("/outputs?" + urllib.parse.urlsplit(page["next"]).query)
     assert [o["id"] for o in page["data"]] == [two["id"]] and not page["has_more"]
     items = api(f"/work-items?process_run_id={run['id']}")["data"]
-    assert [(i["state"], i["id"]) for i in items] == [("done", f"{run['id']}-in-0"), ("done", f"{run['id']}-in-1"), ("new", one["id"]), ("new", two["id"])]
+    assert [(i["state"], i["id"]) for i in items] == [("done", f"{run['id']}-in-0"), ("done", f"{run['id']}-in-1"), ("done", one["id"]), ("done", two["id"])]
     assert all("payload" not in i and "files" not in i for i in items)
     assert api(f"/process-runs/{run['id']}/work-items?state=done&limit=1")["data"] == items[:1]
     first = api(f"/work-items/{items[0]['id']}")
@@ -361,3 +365,129 @@ command = sleep 600
     api("/work-items", 501)
     daemon.cli("cancel", running)
     daemon.ended(running)
+
+
+def test_work_items_that_a_client_makes(api):
+    good, bad = api.processes["good"], api.processes["bad"]
+    make = lambda payload, process=good: api("POST", "/work-items", {"process": {"id": process}, "payload": payload})  # noqa: E731
+    one = make({"order": 1})
+    assert one["state"] == "new" and one["payload"] == {"order": 1} and one["files"] == [] and one["process_run"] is None
+    assert set(one) == {"id", "created_at", "state", "state_updated_at", "process", "process_run", "step", "step_run", "payload", "files", "exception"}
+    assert api("GET", f"/work-items/{one['id']}") == one
+    for method in ("POST", "PUT"):
+        assert api(method, f"/work-items/{one['id']}/payload", {"payload": [method]}) == {"payload": [method]}
+    changed = api("GET", f"/work-items/{one['id']}")
+    assert changed["payload"] == ["PUT"] and changed["state_updated_at"] is not None
+    two, other = make(None), make("elsewhere", bad)
+    listed = lambda query: [i["id"] for i in api("GET", f"/work-items?state=new&{query}")["data"]]  # noqa: E731
+    assert listed(f"process_id={good}") == [two["id"], one["id"]] and listed("") == [other["id"], two["id"], one["id"]]
+    assert [i["id"] for i in api("GET", f"/processes/{bad}/work-items?state=new")["data"]] == [other["id"]]
+    page = api("GET", "/work-items?state=new&limit=2")
+    assert page["has_more"] and "payload" not in page["data"][0]
+    assert [i["id"] for i in api("GET", "/work-items?" + urllib.parse.urlsplit(page["next"]).query)["data"]] == [one["id"]]
+    api.daemon.kill()
+    api.daemon.start()
+    body = {"type": "with_work_item_ids", "work_item_ids": [two["id"], one["id"]]}
+    run_id = start(api, "good", body)
+    assert finished(api, run_id)["state"] == "completed"
+    assert [i["payload"] for i in api.daemon.run(run_id)["work_items"]["input"]] == [None, ["PUT"]]
+    taken = api("GET", f"/work-items/{one['id']}")
+    assert taken["process_run"] == {"id": run_id} and taken["state"] == "done" and taken["payload"] == ["PUT"]
+    assert [i["id"] for i in api("GET", f"/work-items?process_run_id={run_id}")["data"]] == [two["id"], one["id"]]
+    assert listed("") == [other["id"]]
+    api("POST", f"/processes/{good}/process-runs", body, status=409)
+    api("PUT", f"/work-items/{one['id']}/payload", {"payload": 1}, status=409)
+    api("POST", f"/processes/{good}/process-runs", {"type": "with_work_item_ids", "work_item_ids": [other["id"]]}, status=400)
+    assert api("POST", f"/processes/{good}/process-runs", {"type": "with_inputs"}) == {"started": False}
+    rest = [make({"n": n})["id"] for n in range(3)]
+    run_id = start(api, "good", {"type": "with_inputs"})
+    finished(api, run_id)
+    assert [i["id"] for i in api("GET", f"/work-items?process_run_id={run_id}")["data"]] == rest
+    for body in ({}, {"payload": 1}, {"process": {"id": good}}, {"process": good, "payload": 1}, {"process": {"id": "x"}, "payload": 1}, "x"):
+        api("POST", "/work-items", body if body != "x" else '"x"', status=400)
+    api("POST", f"/work-items/{other['id']}/payload", {}, status=400)
+    api("GET", f"/work-items/{uuid.uuid4()}", status=404)
+    api("POST", f"/work-items/{uuid.uuid4()}/payload", {"payload": 1}, status=404)
+
+
+def test_a_skipped_start_takes_no_work_item(api):
+    single = api.processes["single"]
+    first = start(api, "single")
+    until(lambda: api("GET", f"/process-runs/{first}")["state"] == "in_progress", "it runs")
+    item = api("POST", "/work-items", {"process": {"id": single}, "payload": 1})
+    api("POST", f"/processes/{single}/process-runs", {"type": "with_work_item_ids", "work_item_ids": [item["id"]]}, status=409)
+    assert api("GET", f"/work-items/{item['id']}") == item
+    stop_it = {"set_remaining_work_items_as_done": True, "terminate_ongoing_activity_runs": True}
+    api("POST", f"/process-runs/{first}/stop", stop_it)
+    finished(api, first)
+    second = start(api, "single", {"type": "with_work_item_ids", "work_item_ids": [item["id"]]})
+    assert api("GET", f"/work-items/{item['id']}")["process_run"] == {"id": second}
+    api("POST", f"/process-runs/{second}/stop", stop_it)
+    finished(api, second)
+
+
+def test_one_work_item_starts_once_whoever_asks(api):
+    import concurrent.futures
+    path = f"/api/v1/workspaces/here/processes/{api.processes['good']}/process-runs"
+    for _ in range(5):
+        item = api("POST", "/work-items", {"process": {"id": api.processes["good"]}, "payload": 1})
+        body = {"type": "with_work_item_ids", "work_item_ids": [item["id"]]}
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda _: api.daemon.tcp("POST", path, body, bearer(api.key)), range(8)))
+        assert sorted(a.status for a in answers) == [200] + [409] * 7
+    assert len(api("GET", "/process-runs")["data"]) == 5
+
+
+# --- Belfry at both ends ---------------------------------------------------------------------------------------------------
+
+def test_a_belfry_follows_runs_of_a_belfry(daemon, tmp_path_factory):
+    from conftest import Daemon
+    from kills import free_port
+    port = free_port()
+    near = Daemon(tmp_path_factory.mktemp("near"))
+    daemon.configure(f"""
+[process work]
+workspace = here
+shell = yes
+overlap = allow_all
+max_parallel = 4
+command = echo "$$BELFRY_RUN_ID" >> {daemon.folder}/started; cp "$$BELFRY_INPUT" output/in.json; echo said
+""")
+    daemon.config.write_text(daemon.config.read_text().replace("127.0.0.1:0", f"127.0.0.1:{port}"))
+    daemon.start()
+    key = make_key(daemon, ["all"])
+    near.env["FAR_KEY"] = key["key"]
+    workspace = daemon.api("GET", "/api/v1/workspaces/here").json["id"]
+    near.start(f"""
+[workspace far]
+type = robocorp
+id = {workspace}
+api_url = http://127.0.0.1:{port}/api/v1
+api_key_env = FAR_KEY
+poll_min = 100ms
+poll_max = 300ms
+rate = 1000
+[process p]
+workspace = far
+process_name = work
+overlap = allow_all
+max_parallel = 20
+""")
+    try:
+        runs = [near.begin("p", input={"n": n}) for n in range(20)]
+        for _ in range(4):
+            time.sleep(0.2)
+            daemon.kill()
+            daemon.start()
+        for n, run_id in enumerate(runs):
+            record = near.ended(run_id, 200)
+            assert record["state"] == "completed", record
+            where = record["results"]
+            artifact, = record["artifacts"]
+            assert json.loads(open(f"{where}/{artifact['path']}").read()) == {"n": n}
+            assert open(f"{where}/console.log").read().rstrip().endswith("said")
+        started = (daemon.folder / "started").read_text().split()
+        assert len(started) == len(set(started)) == 20
+        assert {near.run(r)["remote"]["run_id"] for r in runs} == set(started)
+    finally:
+        near.end()

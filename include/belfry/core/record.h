@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "belfry/core/item.h"
 #include "belfry/core/key.h"
 #include "belfry/core/run.h"
 
@@ -22,6 +23,10 @@ enum record_kind {
     RECORD_FILE_DROP,    /* forgets watch, path (NULL: all of the watch) */
     RECORD_LINE_ADD,     /* target, run: a result line that has to go to a syslog target */
     RECORD_LINE_SENT,    /* it went, or (given up) never will */
+    RECORD_ITEM_ADD,     /* item: a new one */
+    RECORD_ITEM_PAYLOAD, /* item: its payload becomes this, while no run has taken it */
+    RECORD_ITEM_TAKE,    /* key: its id, run_id: the run that takes it, value: when; the commit is refused with BF_EEXIST when
+                          * another run has it */
     RECORD_KEY_ADD,      /* api_key: a new one */
     RECORD_KEY_SET,      /* api_key: it becomes this, if it is still there; its use stays */
     RECORD_KEY_USED,     /* api_key: when it was last used, and how often */
@@ -38,6 +43,7 @@ enum file_state {
 struct record {
     enum record_kind kind;
     const struct run_record *run;  /* RUN_ADD, RUN_SET: lent until the commit's callback */
+    const struct item_record *item;     /* ITEM_ADD, ITEM_PAYLOAD: lent likewise */
     const struct key_record *api_key;   /* KEY_…: lent likewise */
     const char *event;             /* RUN_ADD: JSON text */
     const char *input;             /* RUN_ADD: JSON array of payloads; NULL: the event's default payload */
@@ -51,7 +57,7 @@ struct record {
 
 struct commit;
 /* Called once, on the loop thread, never before the call that took the commit has returned. status: 0 (durable),
- * BF_EEXIST (a claim lives: `existing` is its run), or, for a commit that is not `must`, why it could not be written. */
+ * BF_EEXIST (a claim lives, an item is taken: `existing` is its run), or, for a commit that is not `must`, why it could not be written. */
 typedef void (*commit_cb)(struct commit *commit, int status);
 
 /* Owned by whoever made it, until the callback. Everything it points to stays put until then. */

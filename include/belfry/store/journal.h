@@ -72,6 +72,7 @@ typedef void (*journal_read_cb)(struct journal_read *read, int status);
 enum journal_read_kind {
     READ_RUN,            /* id → rows[0] with event and input */
     READ_RUNS,           /* filter → rows, newest first, without event and input unless `whole` */
+    READ_ITEMS,          /* ids, or workspace and process: items that wait → rows with `item`, newest first */
     READ_LINES,          /* target, after_line, limit → rows of runs whose line has not gone yet, oldest first */
 };
 
@@ -79,6 +80,7 @@ struct journal_row {
     struct run_record run;
     char *event;
     char *input;
+    struct item_record item;   /* READ_ITEMS */
     int64_t line;        /* READ_LINES: the line's number */
 };
 
@@ -96,6 +98,7 @@ struct journal_read {
     int64_t since_ms;           /* accepted at or after */
     int64_t until_ms;
     const char *before_id;      /* the page after this run */
+    const char *ids;            /* READ_ITEMS: a JSON array of ids; then none of the filters counts */
     const char *target;
     int64_t after_line;
     size_t limit;

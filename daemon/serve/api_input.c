@@ -1,0 +1,329 @@
+/* A process's input: work items that clients made, and that wait for a run. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "api.h"
+#include "belfry/base/time.h"
+
+/* --- shape -------------------------------------------------------------------------------------------------------- */
+
+static json_t *shape_waiting(const struct config *config, const struct item_record *item, bool data)
+{
+    const struct process_config *process = config_process(config, item->process);
+    json_t *o = json_object();
+    char id[ID_SIZE];
+
+    id_from_name("process", item->process, id);
+    (void)json_put(o, "id", item->id);
+    (void)json_put_time(o, "created_at", item->created_ms);
+    (void)json_put(o, "state", "new");
+    (void)json_object_set_new(o, "state_updated_at", json_null());
+    if (item->updated_ms != item->created_ms)
+        (void)json_put_time(o, "state_updated_at", item->updated_ms);
+    (void)json_object_set_new(o, "process", json_pack("{s:s}", "id", process != NULL ? process->id : id));
+    (void)json_object_set_new(o, "process_run", json_null());
+    (void)json_object_set_new(o, "step", json_null());
+    (void)json_object_set_new(o, "step_run", json_null());
+    if (data) {
+        (void)json_object_set_new(o, "payload", json_parse(item->payload, strlen(item->payload), NULL));
+        (void)json_object_set_new(o, "files", json_array());
+    }
+    (void)json_object_set_new(o, "exception", json_null());
+    return o;
+}
+
+/* --- making, changing --------------------------------------------------------------------------------------------- */
+
+struct item_write {
+    struct api_call call;
+    struct config *config;         /* held */
+    struct item_record item;
+    struct record record;
+    struct commit commit;
+    bool made;
+};
+
+static void write_free(struct item_write *w)
+{
+    struct serve_room *room = w->call.room;
+
+    item_record_close(&w->item);
+    config_release(w->config);
+    free(w);
+    serve_let_go(room);
+}
+
+static void written(struct commit *commit, int status)
+{
+    struct item_write *w = commit->data;
+    json_t *payload;
+
+    if (status != 0) {
+        api_refuse(w->call.x, 503, "the work item could not be written down: %s", error_name(status));
+    } else if (w->made) {
+        serve_json(w->call.x, 200, shape_waiting(w->config, &w->item, true));
+    } else {
+        payload = json_parse(w->item.payload, strlen(w->item.payload), NULL);
+        serve_json(w->call.x, 200, json_pack("{s:o}", "payload", payload));
+    }
+    write_free(w);
+}
+
+static void write_item(const struct api_call *call, const char *id, const char *process, const json_t *payload, bool made)
+{
+    struct item_write *w = calloc(1, sizeof *w);
+
+    if (w == NULL)
+        abort();
+    w->call = *call;
+    w->config = config_hold(call->room->host.config(call->room->host.data));
+    w->made = made;
+    w->item.created_ms = w->item.updated_ms = time_wall_ms();
+    if (made)
+        id_new(w->item.created_ms, w->item.id);
+    else
+        memcpy(w->item.id, id, sizeof w->item.id);
+    w->item.workspace = strdup(call->workspace->id);
+    w->item.process = strdup(process);
+    w->item.payload = json_text(payload);
+    if (w->item.workspace == NULL || w->item.process == NULL || w->item.payload == NULL)
+        abort();
+    w->record = (struct record) { .kind = made ? RECORD_ITEM_ADD : RECORD_ITEM_PAYLOAD, .item = &w->item };
+    w->commit = (struct commit) { .records = &w->record, .count = 1, .cb = written, .data = w };
+    call->room->open++;
+    journal_commit(call->room->host.journal, &w->commit);
+}
+
+void api_item_make(const struct api_call *call)
+{
+    const struct process_config *process = NULL;
+    const char *id;
+    json_t *body;
+
+    if (!api_body(call->x, &body))
+        return;
+    id = json_str(json_object_get(body, "process"), "id");
+    if (id != NULL)
+        process = api_process(call, id);
+    if (id == NULL || json_object_get(body, "payload") == NULL)
+        api_refuse(call->x, 400, "process.id and payload are needed");
+    else if (process == NULL)
+        api_refuse(call->x, 400, "there is no process of that id in this workspace");
+    else
+        write_item(call, NULL, process->name, json_object_get(body, "payload"), true);
+    json_decref(body);
+}
+
+/* --- reading ------------------------------------------------------------------------------------------------------ */
+
+struct item_read {
+    struct api_call call;
+    struct config *config;         /* held */
+    json_t *ids;                   /* that were asked for */
+    struct journal_read read;
+    void (*done)(struct item_read *r);
+};
+
+static void item_read_free(struct item_read *r)
+{
+    struct serve_room *room = r->call.room;
+
+    config_release(r->config);
+    json_decref(r->ids);
+    free(r);
+    serve_let_go(room);
+}
+
+static void items_came(struct journal_read *read, int status)
+{
+    struct item_read *r = read->data;
+
+    if (status != 0)
+        api_refuse(r->call.x, 503, "the journal cannot be read: %s", read->error.text);
+    else
+        r->done(r);
+    item_read_free(r);
+}
+
+/* `ids` NULL: by the filters of `read`. */
+static void read_items(const struct api_call *call, const json_t *ids, struct journal_read read, void (*done)(struct item_read *r))
+{
+    struct item_read *r = calloc(1, sizeof *r);
+    char *text = ids != NULL ? json_text(ids) : NULL;
+
+    if (r == NULL || (ids != NULL && text == NULL))
+        abort();
+    r->ids = json_incref((json_t *)(uintptr_t)ids);
+    r->call = *call;
+    r->config = config_hold(call->room->host.config(call->room->host.data));
+    r->done = done;
+    r->read = read;
+    r->read.kind = READ_ITEMS;
+    r->read.state = -1;
+    r->read.cb = items_came;
+    r->read.data = r;
+    r->read.ids = text;
+    call->room->open++;
+    journal_read(call->room->host.journal, &r->read);
+    free(text);   /* the journal has a copy */
+}
+
+static void read_one(const struct api_call *call, void (*done)(struct item_read *r))
+{
+    json_t *ids = json_pack("[s]", call->args.at[0]);
+
+    read_items(call, ids, (struct journal_read) { .limit = 1 }, done);
+    json_decref(ids);
+}
+
+/* The one item that was asked for; NULL after it was refused. */
+static const struct item_record *the_item(struct item_read *r)
+{
+    const struct item_record *item = r->read.count > 0 ? &r->read.rows[0].item : NULL;
+
+    if (item != NULL && strcmp(item->workspace, r->call.workspace->id) == 0)
+        return item;
+    api_refuse(r->call.x, 404, "Work item not found");
+    return NULL;
+}
+
+static void show(struct item_read *r)
+{
+    const struct item_record *item = the_item(r);
+
+    if (item != NULL && item->run_id[0] == '\0')
+        serve_json(r->call.x, 200, shape_waiting(r->config, item, true));
+    else if (item != NULL)
+        api_taken_item(&r->call, item->run_id);
+}
+
+void api_input_item(const struct api_call *call)
+{
+    read_one(call, show);
+}
+
+static void change_payload(struct item_read *r)
+{
+    const struct item_record *item = the_item(r);
+    json_t *body;
+
+    if (item == NULL)
+        return;
+    if (item->run_id[0] != '\0') {
+        api_refuse(r->call.x, 409, "a run has taken this work item: it is not changed any more");
+        return;
+    }
+    if (!api_body(r->call.x, &body))
+        return;
+    if (json_object_get(body, "payload") == NULL)
+        api_refuse(r->call.x, 400, "payload is needed");
+    else
+        write_item(&r->call, item->id, item->process, json_object_get(body, "payload"), false);
+    json_decref(body);
+}
+
+void api_item_payload(const struct api_call *call)
+{
+    read_one(call, change_payload);
+}
+
+static void list_waiting(struct item_read *r)
+{
+    json_t *list = json_array();
+    size_t count = r->read.count;
+
+    for (size_t i = 0; i < count; i++)
+        (void)json_array_append_new(list, shape_waiting(r->config, &r->read.rows[i].item, false));
+    api_answer_page(r->call.x, list, r->read.more && count > 0 ? r->read.rows[count - 1].item.id : NULL);
+}
+
+void api_input_items(const struct api_call *call, const char *process_word)
+{
+    const struct process_config *process = process_word != NULL ? api_process(call, process_word) : NULL;
+    const char *cursor;
+    size_t limit;
+
+    if (!api_page(call->x, &limit, &cursor))
+        return;
+    if (process_word != NULL && process == NULL)
+        api_answer_page(call->x, json_array(), NULL);
+    else
+        read_items(call, NULL, (struct journal_read) { .workspace = call->workspace->id, .before_id = cursor, .limit = limit,
+            .process = process != NULL ? process->name : NULL }, list_waiting);
+}
+
+/* --- for a start -------------------------------------------------------------------------------------------------- */
+
+static const struct item_record *row_of(const struct item_read *r, const char *id)
+{
+    for (size_t i = 0; i < r->read.count; i++) {
+        if (strcmp(r->read.rows[i].item.id, id) == 0)
+            return &r->read.rows[i].item;
+    }
+    return NULL;
+}
+
+static void start_with(struct item_read *r, const json_t *ids)
+{
+    const struct process_config *process = api_process(&r->call, r->call.args.at[0]);
+    json_t *payloads = json_array();
+    const json_t *id;
+    size_t i;
+
+    json_array_foreach(ids, i, id) {
+        const struct item_record *item = row_of(r, json_string_value(id));
+
+        if (item == NULL || process == NULL || strcmp(item->workspace, r->call.workspace->id) != 0 ||
+            strcmp(item->process, process->name) != 0) {
+            api_refuse(r->call.x, 400, "work_item_ids: %s is no work item of this process", json_string_value(id));
+            goto out;
+        }
+        if (item->run_id[0] != '\0') {
+            api_refuse(r->call.x, 409, "the work item %s is in a run already", item->id);
+            goto out;
+        }
+        (void)json_array_append_new(payloads, json_parse(item->payload, strlen(item->payload), NULL));
+    }
+    api_start_with_items(&r->call, process, ids, payloads);
+out:
+    json_decref(payloads);
+}
+
+static void named_read(struct item_read *r)
+{
+    start_with(r, r->ids);
+}
+
+void api_start_named_items(const struct api_call *call, const json_t *ids)
+{
+    const json_t *id;
+    size_t i, k;
+
+    json_array_foreach(ids, i, id) {
+        for (k = 0; k < i && json_is_string(id) && !json_equal(json_array_get(ids, k), id); k++)
+            ;
+        if (!json_is_string(id) || k < i) {
+            api_refuse(call->x, 400, "work_item_ids has to be an array of ids, each once");
+            return;
+        }
+    }
+    read_items(call, ids, (struct journal_read) { .limit = json_array_size(ids) }, named_read);
+}
+
+static void waiting_read(struct item_read *r)
+{
+    json_t *ids = json_array();
+
+    for (size_t i = r->read.count; i > 0; i--)   /* the oldest first */
+        (void)json_array_append_new(ids, json_string(r->read.rows[i - 1].item.id));
+    if (json_array_size(ids) > 0)
+        start_with(r, ids);
+    else
+        serve_json(r->call.x, 200, json_pack("{s:b}", "started", 0));
+    json_decref(ids);
+}
+
+void api_start_inputs(const struct api_call *call, const struct process_config *process)
+{
+    read_items(call, NULL, (struct journal_read) { .workspace = call->workspace->id, .process = process->name, .limit = API_ITEMS_MAX }, waiting_read);
+}
