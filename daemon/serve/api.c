@@ -1,7 +1,7 @@
 /*
  * The Control Room API of local workspaces: one table of operations, each with its permission, and one gate. What is not in the
  * table cannot be reached; what is in it is reached by who holds the permission. Source: the vendor's API v1, as its OpenAPI
- * document has it; the spellings of its earlier editions are rows, too.
+ * document has it; the spellings of its earlier editions are rows, too. The two older APIs (api_old.c) pass the same gate.
  */
 #include "api.h"
 
@@ -13,7 +13,6 @@
 
 #include "belfry/base/time.h"
 
-#define PREFIX "/api/v1/workspaces/"
 #define LIMIT_DEFAULT 50
 #define LIMIT_MAX 1000
 
@@ -64,6 +63,17 @@ const struct operation operations[] = {
     { "GET", "/worker-groups", "listWorkerGroups", MAY_READ_WORKERS, api_no_elements, "limit", false },
 };
 const size_t operation_count = sizeof operations / sizeof *operations;
+
+static const struct surface {
+    const char *prefix;            /* the workspace follows */
+    const struct operation *operations;
+    const size_t *count;
+    const char *key_header;        /* the key may come in this one, too; NULL: in none */
+} surfaces[] = {
+    { "/api/v1/workspaces/", operations, &operation_count, NULL },
+    { "/process-v1/workspaces/", process_v1_operations, &process_v1_count, NULL },
+    { "/workspace-v1/workspaces/", process_secret_operations, &process_secret_count, "robocloud-process-secret" },
+};
 
 /* --- small helps -------------------------------------------------------------------------------------------------- */
 
@@ -220,10 +230,12 @@ const struct process_config *api_process(const struct api_call *call, const char
 /* --- the gate ----------------------------------------------------------------------------------------------------- */
 
 /* The value behind "RC-WSKEY" or "Bearer". */
-static const char *presented_key(const struct http_exchange *x, bool token)
+static const char *presented_key(const struct http_exchange *x, const char *key_header, bool token)
 {
     const char *header = http_header(x, "Authorization");
 
+    if (key_header != NULL && http_header(x, key_header) != NULL)
+        return http_header(x, key_header);
     if (token && http_query(x, "token") != NULL)
         return http_query(x, "token");
     if (header == NULL)
@@ -246,9 +258,9 @@ static void ask_for_key(struct http_exchange *x)
 }
 
 /* Whether who asks may do that here; it has been answered when not. */
-static bool may(struct api_call *call, const struct operation *op)
+static bool may(struct api_call *call, const struct surface *surface, const struct operation *op)
 {
-    const char *value = presented_key(call->x, op != NULL && op->token);
+    const char *value = presented_key(call->x, surface->key_header, op != NULL && op->token);
     const struct api_key *key;
 
     if (http_is_local(call->x)) {
@@ -284,27 +296,40 @@ static const struct workspace_config *find_workspace(struct serve_room *room, co
     return NULL;
 }
 
-static const struct operation *find_operation(const char *method, const char *path, struct route_args *args, bool *other_method)
+static const struct operation *find_operation(const struct surface *surface, const char *method, const char *path,
+                                              struct route_args *args, bool *other_method)
 {
     *other_method = false;
-    for (size_t i = 0; i < operation_count; i++) {
-        if (!serve_path_matches(operations[i].path, path, args))
+    for (size_t i = 0; i < *surface->count; i++) {
+        const struct operation *op = &surface->operations[i];
+
+        if (!serve_path_matches(op->path, path, args))
             continue;
-        if (serve_method_matches(operations[i].method, method))
-            return &operations[i];
+        if (serve_method_matches(op->method, method))
+            return op;
         *other_method = true;
+    }
+    return NULL;
+}
+
+static const struct surface *surface_of(const char *path)
+{
+    for (size_t i = 0; i < sizeof surfaces / sizeof *surfaces; i++) {
+        if (strncmp(path, surfaces[i].prefix, strlen(surfaces[i].prefix)) == 0)
+            return &surfaces[i];
     }
     return NULL;
 }
 
 bool api_owns(const char *path)
 {
-    return strncmp(path, PREFIX, sizeof PREFIX - 1) == 0;
+    return surface_of(path) != NULL;
 }
 
 void api_request(struct serve_room *room, struct http_exchange *x)
 {
-    const char *rest = http_path(x) + sizeof PREFIX - 1;
+    const struct surface *surface = surface_of(http_path(x));
+    const char *rest = http_path(x) + strlen(surface->prefix);
     size_t len = strcspn(rest, "/");
     struct api_call call = { .room = room, .x = x, .workspace = find_workspace(room, rest, len) };
     char *path = strdup(rest + len);
@@ -317,9 +342,9 @@ void api_request(struct serve_room *room, struct http_exchange *x)
     }
     if (path[0] != '\0' && path[strlen(path) - 1] == '/')   /* clients of the asset storage send it so */
         path[strlen(path) - 1] = '\0';
-    op = find_operation(http_method(x), path, &call.args, &other_method);
+    op = find_operation(surface, http_method(x), path, &call.args, &other_method);
     free(path);
-    if (!may(&call, op))
+    if (!may(&call, surface, op))
         return;
     if (call.workspace == NULL)
         api_refuse(x, 404, "there is no local workspace of that id");

@@ -8,10 +8,18 @@
 
 #include "serve_internal.h"
 
+/* What a start is answered with: `ids` of the items that clients had made, or NULL. A new reference. */
+struct api_call;
+typedef json_t *(*start_shape)(const struct api_call *call, const struct process_config *process, const char *run_id, const json_t *ids,
+                               size_t payloads);
+
 struct api_call {
     struct serve_room *room;
     struct http_exchange *x;
     const struct workspace_config *workspace;
+    void (*items)(const struct api_call *call, json_t *items);   /* answers with items in another shape (taken); NULL: v1's */
+    size_t item_at;                /* which of the arguments is a work item's id */
+    start_shape shape;             /* of a start's answer; NULL: v1's */
     const char *key_name;          /* who asks: of the key; "socket" over the socket */
     struct route_args args;
 };
@@ -31,6 +39,9 @@ struct operation {
 };
 extern const struct operation operations[];
 extern const size_t operation_count;
+/* The older workspace API, and the oldest, whose "process secret" is a key as well. */
+extern const struct operation process_v1_operations[], process_secret_operations[];
+extern const size_t process_v1_count, process_secret_count;
 
 /* --- api.c --- */
 /* {"error": {"code", "message"}} with a code of the contract's spelling for the status. */
@@ -49,6 +60,8 @@ void api_base_url(const struct http_exchange *x, struct buf *url);
 const struct process_config *api_process(const struct api_call *call, const char *word);
 
 /* --- api_shape.c --- */
+/* A Control Room's word for where a run is. */
+const char *shape_word(const struct run_record *run);
 json_t *shape_process(const struct process_config *process);
 json_t *shape_run(const struct run_record *run, const struct process_config *process);
 json_t *shape_step_run(const struct run_record *run);
@@ -77,8 +90,16 @@ struct api_read {
     void (*done)(struct api_read *read, const struct run_record *run);
 };
 
+/* The newest runs of the workspace, of a process or all (NULL), in a v1 state or any (NULL): done gets the rows. */
+void api_list_runs(const struct api_call *call, const struct process_config *process, const char *state, size_t limit,
+                   void (*done)(struct api_read *read, const struct run_record *none));
+
 /* --- api_start.c --- */
 void api_start(const struct api_call *call);
+/* Starts a run with the payloads (taken; NULL: nothing was said of them); answered in that shape. */
+void api_start_as(const struct api_call *call, const struct process_config *process, json_t *payloads, start_shape shape);
+/* The process in the call's path; NULL after it was refused. */
+const struct process_config *api_start_process(const struct api_call *call);
 /* Rings with items that were read; what the arguments are is lent. */
 void api_start_with_items(const struct api_call *call, const struct process_config *process, const json_t *ids, json_t *payloads);
 void api_start_by_token(const struct api_call *call);
@@ -93,9 +114,14 @@ void api_item(const struct api_call *call);
 /* The item of the call's path, which that run has taken. */
 void api_taken_item(const struct api_call *call, const char *run_id);
 
+/* Items as shape_item has them, in pieces for the older APIs: a run's (in order), one of them with its data. */
+json_t *items_of_run(const struct api_read *r, bool data);
+
 /* --- api_input.c --- */
 #define API_ITEMS_MAX 1000         /* of one start */
 void api_item_make(const struct api_call *call);
+/* The same with a payload (lent) and an answer of another shape. */
+void api_item_make_as(const struct api_call *call, const struct process_config *process, const json_t *payload, json_t *(*shape)(json_t *item));
 void api_item_payload(const struct api_call *call);
 void api_input_item(const struct api_call *call);
 void api_input_items(const struct api_call *call, const char *process_word);
@@ -111,6 +137,12 @@ void api_artifacts(const struct api_call *call);
 void api_artifact(const struct api_call *call);
 void api_console(const struct api_call *call);
 void api_events(const struct api_call *call);
+
+/* The list of a collected run's artifacts, or NULL; one of them by its id. Lent by *result, which the caller releases. */
+json_t *api_artifacts_of(const struct run_record *run, json_t **result);
+json_t *api_artifact_named(const struct run_record *run, const char *id, json_t **result);
+/* The first lines of a run's console: [{"timestamp", "message"}]. */
+json_t *api_console_lines(const struct api_call *call, const struct run_record *run, size_t limit);
 
 /* --- api_reference.c --- */
 void serve_reference(struct serve_room *room, struct http_exchange *x, const struct route_args *args);

@@ -40,6 +40,7 @@ struct item_write {
     struct item_record item;
     struct record record;
     struct commit commit;
+    json_t *(*shape)(json_t *item);   /* of the answer; NULL: v1's */
     bool made;
 };
 
@@ -56,12 +57,13 @@ static void write_free(struct item_write *w)
 static void written(struct commit *commit, int status)
 {
     struct item_write *w = commit->data;
-    json_t *payload;
+    json_t *payload;   /* or the item */
 
     if (status != 0) {
         api_refuse(w->call.x, 503, "the work item could not be written down: %s", error_name(status));
     } else if (w->made) {
-        serve_json(w->call.x, 200, shape_waiting(w->config, &w->item, true));
+        payload = shape_waiting(w->config, &w->item, true);
+        serve_json(w->call.x, 200, w->shape != NULL ? w->shape(payload) : payload);
     } else {
         payload = json_parse(w->item.payload, strlen(w->item.payload), NULL);
         serve_json(w->call.x, 200, json_pack("{s:o}", "payload", payload));
@@ -69,7 +71,8 @@ static void written(struct commit *commit, int status)
     write_free(w);
 }
 
-static void write_item(const struct api_call *call, const char *id, const char *process, const json_t *payload, bool made)
+static void write_item(const struct api_call *call, const char *id, const char *process, const json_t *payload, bool made,
+                       json_t *(*shape)(json_t *item))
 {
     struct item_write *w = calloc(1, sizeof *w);
 
@@ -78,6 +81,7 @@ static void write_item(const struct api_call *call, const char *id, const char *
     w->call = *call;
     w->config = config_hold(call->room->host.config(call->room->host.data));
     w->made = made;
+    w->shape = shape;
     w->item.created_ms = w->item.updated_ms = time_wall_ms();
     if (made)
         id_new(w->item.created_ms, w->item.id);
@@ -110,8 +114,13 @@ void api_item_make(const struct api_call *call)
     else if (process == NULL)
         api_refuse(call->x, 400, "there is no process of that id in this workspace");
     else
-        write_item(call, NULL, process->name, json_object_get(body, "payload"), true);
+        write_item(call, NULL, process->name, json_object_get(body, "payload"), true, NULL);
     json_decref(body);
+}
+
+void api_item_make_as(const struct api_call *call, const struct process_config *process, const json_t *payload, json_t *(*shape)(json_t *item))
+{
+    write_item(call, NULL, process->name, payload, true, shape);
 }
 
 /* --- reading ------------------------------------------------------------------------------------------------------ */
@@ -170,7 +179,7 @@ static void read_items(const struct api_call *call, const json_t *ids, struct jo
 
 static void read_one(const struct api_call *call, void (*done)(struct item_read *r))
 {
-    json_t *ids = json_pack("[s]", call->args.at[0]);
+    json_t *ids = json_pack("[s]", call->args.at[call->item_at]);
 
     read_items(call, ids, (struct journal_read) { .limit = 1 }, done);
     json_decref(ids);
@@ -191,7 +200,9 @@ static void show(struct item_read *r)
 {
     const struct item_record *item = the_item(r);
 
-    if (item != NULL && item->run_id[0] == '\0')
+    if (item != NULL && item->run_id[0] == '\0' && r->call.items != NULL)
+        r->call.items(&r->call, json_pack("[o]", shape_waiting(r->config, item, true)));
+    else if (item != NULL && item->run_id[0] == '\0')
         serve_json(r->call.x, 200, shape_waiting(r->config, item, true));
     else if (item != NULL)
         api_taken_item(&r->call, item->run_id);
@@ -218,7 +229,7 @@ static void change_payload(struct item_read *r)
     if (json_object_get(body, "payload") == NULL)
         api_refuse(r->call.x, 400, "payload is needed");
     else
-        write_item(&r->call, item->id, item->process, json_object_get(body, "payload"), false);
+        write_item(&r->call, item->id, item->process, json_object_get(body, "payload"), false, NULL);
     json_decref(body);
 }
 
@@ -233,7 +244,11 @@ static void list_waiting(struct item_read *r)
     size_t count = r->read.count;
 
     for (size_t i = 0; i < count; i++)
-        (void)json_array_append_new(list, shape_waiting(r->config, &r->read.rows[i].item, false));
+        (void)json_array_append_new(list, shape_waiting(r->config, &r->read.rows[i].item, r->call.items != NULL));
+    if (r->call.items != NULL) {
+        r->call.items(&r->call, list);
+        return;
+    }
     api_answer_page(r->call.x, list, r->read.more && count > 0 ? r->read.rows[count - 1].item.id : NULL);
 }
 

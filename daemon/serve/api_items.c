@@ -253,6 +253,26 @@ void api_outputs_of_run(const struct api_call *call)
 
 /* --- work items --------------------------------------------------------------------------------------------------- */
 
+json_t *items_of_run(const struct api_read *r, bool data)
+{
+    json_t *list = json_array(), *o;
+    struct items items;
+
+    items_read(&items, r);
+    for (enum side side = SIDE_INPUT; side <= SIDE_OUTPUT; side++) {
+        const json_t *entries = side == SIDE_INPUT ? items.input : items.output;
+
+        for (size_t i = 0; i < json_array_size(entries); i++) {
+            o = shape_item(&items, side, i);
+            if (data)
+                put_payload(o, r, &items, json_array_get(entries, i));
+            (void)json_array_append_new(list, o);
+        }
+    }
+    items_close(&items);
+    return list;
+}
+
 static bool is_state(const char *word)
 {
     static const char *const words[] = { "new", "pending", "in_progress", "failed", "done", NULL };
@@ -351,7 +371,7 @@ static bool read_item_id(const char *id, char run_id[ID_SIZE], enum side *side, 
 
 static void show_item(struct api_read *r, const struct run_record *run)
 {
-    const char *asked = r->call.args.at[0];
+    const char *asked = r->call.args.at[r->call.item_at];
     char run_id[ID_SIZE];
     enum side side = SIDE_INPUT;
     struct items items;
@@ -373,7 +393,10 @@ static void show_item(struct api_read *r, const struct run_record *run)
     } else {
         o = shape_item(&items, side, index);
         put_payload(o, r, &items, entry);
-        serve_json(r->call.x, 200, o);
+        if (r->call.items != NULL)
+            r->call.items(&r->call, json_pack("[o]", o));
+        else
+            serve_json(r->call.x, 200, o);
     }
     items_close(&items);
 }
@@ -384,9 +407,9 @@ void api_item(const struct api_call *call)
     enum side side;
     size_t index;
 
-    if (read_item_id(call->args.at[0], run_id, &side, &index))
+    if (read_item_id(call->args.at[call->item_at], run_id, &side, &index))
         api_read_run(call, run_id, show_item);
-    else if (id_is_uuid(call->args.at[0]))
+    else if (id_is_uuid(call->args.at[call->item_at]))
         api_input_item(call);
     else
         api_refuse(call->x, 404, "Work item not found");

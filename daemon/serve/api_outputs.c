@@ -64,15 +64,31 @@ void api_step_run(const struct api_call *call)
 
 /* --- artifacts ---------------------------------------------------------------------------------------------------- */
 
-static json_t *artifacts_of(const struct run_record *run, json_t **result)
+json_t *api_artifacts_of(const struct run_record *run, json_t **result)
 {
     *result = run->result != NULL ? json_parse(run->result, strlen(run->result), NULL) : NULL;
     return json_object_get(*result, "artifacts");
 }
 
+json_t *api_artifact_named(const struct run_record *run, const char *id, json_t **result)
+{
+    json_t *artifacts = api_artifacts_of(run, result), *one;
+    char is[ID_SIZE];
+    size_t i;
+
+    json_array_foreach(artifacts, i, one) {
+        const char *path = json_str(one, "path");
+
+        artifact_id(run->id, path != NULL ? path : "", is);
+        if (path != NULL && strcmp(is, id) == 0)
+            return one;
+    }
+    return NULL;
+}
+
 static void list_artifacts(struct api_read *r, const struct run_record *run)
 {
-    json_t *result, *artifacts = artifacts_of(run, &result), *one, *list;
+    json_t *result, *artifacts = api_artifacts_of(run, &result), *one, *list;
     char id[ID_SIZE], last[ID_SIZE] = "";
     const char *cursor;
     bool skip, more = false;
@@ -109,27 +125,18 @@ void api_artifacts(const struct api_call *call)
 
 static void show_artifact(struct api_read *r, const struct run_record *run)
 {
-    json_t *result, *artifacts = artifacts_of(run, &result), *one, *o = NULL;
+    json_t *result, *one = api_artifact_named(run, r->call.args.at[1], &result), *o;
     struct buf url = { 0 };
-    char id[ID_SIZE];
-    size_t i;
 
-    json_array_foreach(artifacts, i, one) {
-        const char *path = json_str(one, "path");
-
-        artifact_id(run->id, path != NULL ? path : "", id);
-        if (path == NULL || strcmp(id, r->call.args.at[1]) != 0)
-            continue;
+    if (one == NULL) {
+        api_refuse(r->call.x, 404, "Artifact not found");
+    } else {
         o = shape_artifact(run, one);
         api_base_url(r->call.x, &url);
-        serve_link_to(r->call.room, run->id, path, &url);
+        serve_link_to(r->call.room, run->id, json_str(one, "path"), &url);
         (void)json_put(o, "url", buf_str(&url));
-        break;
-    }
-    if (o != NULL)
         serve_json(r->call.x, 200, o);
-    else
-        api_refuse(r->call.x, 404, "Artifact not found");
+    }
     buf_close(&url);
     json_decref(result);
 }
@@ -174,38 +181,47 @@ static size_t take_lines(json_t *list, const char *piece, size_t len, size_t lim
     return at;
 }
 
-static void answer_console(struct api_read *r, int fd, int64_t offset, size_t limit, bool ended, int64_t started_ms)
+/* Lines from an offset on; *next is where they go on, 0 when there are no more. */
+static json_t *read_console(const struct api_call *call, const struct run_record *run, int64_t offset, size_t limit, int64_t *next)
 {
-    char *piece = malloc(CONSOLE_PIECE), timestamp[TIME_TEXT_SIZE], cursor[32];
+    char *piece = malloc(CONSOLE_PIECE), timestamp[TIME_TEXT_SIZE];
+    int fd = serve_open_console(call->room, run);
     ssize_t got = fd >= 0 && piece != NULL ? pread(fd, piece, CONSOLE_PIECE, offset) : 0;
-    json_t *list = json_array();
     size_t len = got > 0 ? (size_t)got : 0, taken;
-    bool more;
+    json_t *list = json_array();
 
     /* The console keeps the order of what was written, not its times: they are all the run's start. */
-    time_format(started_ms, timestamp);
-    taken = take_lines(list, piece, len, limit, ended && len < CONSOLE_PIECE, timestamp);
-    more = taken < len || len == CONSOLE_PIECE;
-    (void)snprintf(cursor, sizeof cursor, "%lld", (long long)offset + (long long)taken);
-    api_answer_page(r->call.x, list, more && taken > 0 ? cursor : NULL);
+    time_format(run->started_ms, timestamp);
+    taken = take_lines(list, piece, len, limit, run_state_is_end(run->state) && len < CONSOLE_PIECE, timestamp);
+    *next = taken > 0 && (taken < len || len == CONSOLE_PIECE) ? offset + (int64_t)taken : 0;
+    if (fd >= 0)
+        (void)close(fd);
     free(piece);
+    return list;
+}
+
+json_t *api_console_lines(const struct api_call *call, const struct run_record *run, size_t limit)
+{
+    int64_t next;
+
+    return read_console(call, run, 0, limit, &next);
 }
 
 static void show_console(struct api_read *r, const struct run_record *run)
 {
     const char *cursor = http_query(r->call.x, "cursor"), *text = http_query(r->call.x, "limit");
-    int64_t offset = 0, limit = CONSOLE_LINES;
-    int fd;
+    int64_t offset = 0, limit = CONSOLE_LINES, next;
+    char follows[32];
+    json_t *list;
 
     if ((cursor != NULL && text_int(cursor, 0, INT64_MAX, &offset) != 0) ||
         (text != NULL && text_int(text, 1, CONSOLE_LINES, &limit) != 0)) {
         api_refuse(r->call.x, 400, "limit has to be from 1 to %d, and a cursor is followed as it is", CONSOLE_LINES);
         return;
     }
-    fd = serve_open_console(r->call.room, run);
-    answer_console(r, fd, offset, (size_t)limit, run_state_is_end(run->state), run->started_ms);
-    if (fd >= 0)
-        (void)close(fd);
+    list = read_console(&r->call, run, offset, (size_t)limit, &next);
+    (void)snprintf(follows, sizeof follows, "%lld", (long long)next);
+    api_answer_page(r->call.x, list, next != 0 ? follows : NULL);
 }
 
 void api_console(const struct api_call *call)

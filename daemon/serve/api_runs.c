@@ -133,11 +133,33 @@ static void runs_read(struct journal_read *read, int status)
         read_free(r);
         return;
     }
+    if (r->done != NULL) {
+        r->done(r, NULL);
+        read_free(r);
+        return;
+    }
     list = json_array();
     for (size_t i = 0; i < read->count; i++)
         (void)json_array_append_new(list, shape_run(&read->rows[i].run, config_process(r->config, read->rows[i].run.process)));
     api_answer_page(r->call.x, list, read->more && read->count > 0 ? read->rows[read->count - 1].run.id : NULL);
     read_free(r);
+}
+
+void api_list_runs(const struct api_call *call, const struct process_config *process, const char *state, size_t limit,
+                   void (*done)(struct api_read *read, const struct run_record *none))
+{
+    struct api_read *r = read_new(call);
+    unsigned states = ALL_STATES;
+    int stopping = -1;
+
+    if (r == NULL)
+        return;
+    if (state != NULL)
+        (void)states_of_word(state, &states, &stopping);
+    r->done = done;
+    r->read = (struct journal_read) { .kind = READ_RUNS, .workspace = call->workspace->name, .state = -1, .states = states,
+        .process = process != NULL ? process->name : NULL, .stopping = stopping, .limit = limit, .cb = runs_read, .data = r };
+    journal_read(call->room->host.journal, &r->read);
 }
 
 static void list_runs(const struct api_call *call, const char *process_word)

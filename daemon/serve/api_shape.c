@@ -23,7 +23,7 @@ static void put_duration(json_t *o, const struct run_record *run)
 
 /* v1 has no word for a run that failed for good: it needs attention, as one whose work items failed does. A run that was
  * stopped has completed there. */
-static const char *word_of(const struct run_record *run)
+const char *shape_word(const struct run_record *run)
 {
     switch (run->state) {
     case RUN_QUEUED:
@@ -82,7 +82,7 @@ json_t *shape_run(const struct run_record *run, const struct process_config *pro
         (void)json_object_set_new(by, "details", p);
     }
     (void)json_put(o, "id", run->id);
-    (void)json_put(o, "state", word_of(run));
+    (void)json_put(o, "state", shape_word(run));
     put_time_or_null(o, "created_at", run->accepted_ms);
     put_time_or_null(o, "started_at", run->started_ms);
     put_time_or_null(o, "ended_at", run_state_is_end(run->state) ? run->ended_ms : 0);

@@ -10,6 +10,7 @@
 #define NAME_MAX_LEN 200
 
 struct start {
+    struct api_call call;
     struct serve_room *room;
     struct http_exchange *x;
     struct config *config;         /* held: the firing points into it */
@@ -39,7 +40,8 @@ static void rung(struct firing *f, int status)
     if (status == 0 && f->state == RUN_SKIPPED)
         api_refuse(s->x, 409, "the process does not take another run now, as its overlap policy has it");
     else if (status == 0)
-        serve_json(s->x, 200, json_pack("{s:b, s:s}", "started", 1, "id", f->run_id));
+        serve_json(s->x, 200, s->call.shape != NULL ? s->call.shape(&s->call, f->process, f->run_id, s->ids, json_array_size(f->input))
+                                                    : json_pack("{s:b, s:s}", "started", 1, "id", f->run_id));
     else if (status == BF_EEXIST)
         api_refuse(s->x, 409, "a work item was taken by the run %s meanwhile", f->run_id);
     else if (status == BF_EINVAL)
@@ -79,6 +81,7 @@ static void ring(const struct api_call *call, const struct process_config *proce
         api_refuse(call->x, 503, "out of memory");
         return;
     }
+    s->call = *call;
     s->room = call->room;
     s->x = call->x;
     s->config = config_hold(call->room->host.config(call->room->host.data));
@@ -108,13 +111,21 @@ void api_start_with_items(const struct api_call *call, const struct process_conf
     json_decref(copy);
 }
 
-static const struct process_config *process_of(const struct api_call *call)
+const struct process_config *api_start_process(const struct api_call *call)
 {
     const struct process_config *process = api_process(call, call->args.at[0]);
 
     if (process == NULL)
         api_refuse(call->x, 404, "Process not found");
     return process;
+}
+
+void api_start_as(const struct api_call *call, const struct process_config *process, json_t *payloads, start_shape shape)
+{
+    struct api_call shaped = *call;
+
+    shaped.shape = shape;
+    ring(&shaped, process, payloads, NULL);
 }
 
 /* What the body asks for (NULL: nothing); false when it was answered, or is by what it has begun. */
@@ -151,7 +162,7 @@ static bool read_payloads(const struct api_call *call, const struct process_conf
 
 void api_start(const struct api_call *call)
 {
-    const struct process_config *process = process_of(call);
+    const struct process_config *process = api_start_process(call);
     json_t *body, *payloads;
 
     if (process == NULL || !api_body(call->x, &body))
@@ -167,7 +178,7 @@ void api_start(const struct api_call *call)
 void api_start_by_token(const struct api_call *call)
 {
     const char *handshake = http_query(call->x, "with_handshake"), *secret = http_header(call->x, "X-Hook-Secret");
-    const struct process_config *process = process_of(call);
+    const struct process_config *process = api_start_process(call);
     json_t *body;
 
     if (process == NULL)

@@ -4,6 +4,7 @@ libbelfry_a_SOURCES += \
 	daemon/serve/api.h \
 	daemon/serve/api_input.c \
 	daemon/serve/api_items.c \
+	daemon/serve/api_old.c \
 	daemon/serve/api_outputs.c \
 	daemon/serve/api_reference.c \
 	daemon/serve/api_runs.c \

@@ -9,7 +9,7 @@
 #include "belfry/base/heap.h"
 #include "belfry/serve/serve.h"
 
-#define ARGS_MAX 3
+#define ARGS_MAX 5
 #define ARG_SIZE 512
 
 /* What stands in a path's place holders; the last may be the rest of the path. */

@@ -1,0 +1,199 @@
+"""The two older APIs of local workspaces, as their clients use them."""
+import json
+import pathlib
+import time
+import urllib.parse
+import uuid
+
+import pytest
+
+from conftest import Daemon, until
+from kills import free_port
+from test_api import bearer, make_key
+
+CONFIG = """
+[process good]
+workspace = here
+shell = yes
+overlap = allow_all
+max_parallel = 4
+command = echo one; echo two; cp "$$BELFRY_INPUT" output/in.json; printf '[{"payload": {"n": 1}}]' > "$$RC_WORKITEM_OUTPUT_PATH"
+[process bad]
+workspace = here
+command = false
+"""
+
+
+@pytest.fixture
+def old(daemon):
+    daemon.start(CONFIG)
+    key = make_key(daemon, ["all"])["key"]
+
+    def call(method, path, body=None, status=200, headers=None, prefix="process-v1"):
+        answer = daemon.tcp(method, f"/{prefix}/workspaces/here{path}", body, bearer(key) if headers is None else headers)
+        assert answer.status == status, (method, path, answer.status, answer.body)
+        return json.loads(answer.body)
+    call.key, call.daemon = key, daemon
+    call.processes = {p["name"]: p["id"] for p in call("GET", "/processes")["data"]}
+    return call
+
+
+def finished(old, process, run_id):
+    return until(lambda: (lambda r: r if r["state"] in ("COMPL", "PENDING") else None)(
+        old("GET", f"/processes/{process}/runs/{run_id}?embed=robotRuns")), "the run ends")
+
+
+def payloads(old, run_id):
+    return [i["payload"] for i in old.daemon.run(run_id)["work_items"]["input"]]
+
+
+def test_a_run_with_its_robot_runs(old):
+    good, bad = old.processes["good"], old.processes["bad"]
+    begun = old("POST", f"/processes/{good}/runs", {"variables": {"a": 1}})
+    assert set(begun) == {"id", "workItemIds"} and len(begun["workItemIds"]) == 1
+    run = finished(old, good, begun["id"])
+    assert (run["state"], run["result"], run["errorCode"], run["processId"], run["processName"]) == ("COMPL", "success", None, good, "good")
+    assert payloads(old, begun["id"]) == [{"variables": {"a": 1}}]
+    step, = old("GET", f"/processes/{good}/runs/{run['id']}/robotRuns?limit=1000")
+    assert run["robotRuns"] == [step] and old("GET", f"/processes/{good}/runs/{run['id']}/robotRuns/{step['id']}") == step
+    at = f"/processes/{good}/runs/{run['id']}/robotRuns/{step['id']}"
+    artifact, = old("GET", f"{at}/artifacts")
+    assert artifact["fileName"] == "in.json" and artifact["fileSIze"] == artifact["fileSize"] > 0
+    link = old("GET", f"{at}/artifacts/{artifact['id']}/in.json")
+    assert isinstance(link, str)
+    parts = urllib.parse.urlsplit(link)
+    assert old.daemon.tcp("GET", f"{parts.path}?{parts.query}", headers=bearer(old.key)).json == {"variables": {"a": 1}}
+    old("GET", f"{at}/artifacts/{artifact['id']}/other.json", status=404)
+    messages = old("GET", f"{at}/messages?limit=100000")
+    assert [(m["seqNo"], m["message"]) for m in messages] == [(1, "one"), (2, "two")]
+    assert [e["seqNo"] for e in old("GET", f"{at}/events")] == ["1", "2", "3"]
+    failed = old("POST", f"/processes/{bad}/runs")
+    run = finished(old, bad, failed["id"])
+    assert (run["state"], run["result"], run["errorCode"]) == ("PENDING", "error", "exit_code")
+    assert [r["id"] for r in old("GET", "/pruns?limit=500")] == [failed["id"], begun["id"]]
+    assert [r["id"] for r in old("GET", "/pruns?state=COMPL")] == [begun["id"]]
+    assert [r["id"] for r in old("GET", f"/processes/{bad}/runs")["data"]] == [failed["id"]]
+    for path in (f"/processes/{bad}/runs/{begun['id']}", f"/processes/{good}/runs/{uuid.uuid4()}", f"/processes/{uuid.uuid4()}/runs",
+                 f"/processes/{good}/runs/{begun['id']}/robotRuns/{uuid.uuid4()}", f"/processes/{bad}/runs/{begun['id']}/work-items"):
+        old("GET", path, status=404)
+    old("GET", "/pruns?state=wat", status=400)
+
+
+def test_every_form_of_a_start(old):
+    good = old.processes["good"]
+    for body, seen in (([1, {"b": 2}], [[1, {"b": 2}]]), ([], [[]]), ("text", ["text"])):
+        begun = old("POST", f"/processes/{good}/runs", json.dumps(body))
+        finished(old, good, begun["id"])
+        assert payloads(old, begun["id"]) == seen
+    begun = old("POST", f"/processes/{good}/runs-batch", [1, {"b": 2}])
+    finished(old, good, begun["id"])
+    assert payloads(old, begun["id"]) == [1, {"b": 2}] and len(begun["workItemIds"]) == 2
+    begun = old("POST", f"/processes/{good}/runs-qs-authorization?token={old.key}", {"x": 1}, headers={})
+    finished(old, good, begun["id"])
+    assert payloads(old, begun["id"]) == [{"x": 1}]
+    old("POST", f"/processes/{good}/runs?token={old.key}", {"x": 1}, headers={}, status=401)
+    begun = old("POST", f"/processes/{good}/run-request", {"type": "default"})
+    finished(old, good, begun["id"])
+    assert payloads(old, begun["id"]) == [{}]
+    for body, status in (({}, 400), ({"type": "x"}, 400), ({"type": "workItemIds"}, 400), ({"type": "workItemIds", "workItemIds": ["x"]}, 400),
+                         ({"type": "storages", "storages": ["input"]}, 501), ([], 400)):
+        old("POST", f"/processes/{good}/run-request", body, status=status)
+    old("POST", f"/processes/{good}/runs-batch", {}, status=400)
+    old("POST", f"/processes/{uuid.uuid4()}/runs", {}, status=404)
+
+
+def test_work_items(old):
+    good = old.processes["good"]
+    first = old("POST", f"/processes/{good}/work-items", {"payload": {"n": 1}})
+    second = old("POST", f"/processes/{good}/work-items?bodyAsPayload=true", {"payload": {"n": 2}})
+    assert set(first) == {"id"}
+    waiting = old("GET", f"/processes/{good}/work-items?includeData=true")["data"]
+    assert [(i["id"], i["state"], i["payload"], i["processRunId"]) for i in waiting] == [
+        (second["id"], "NEW", {"payload": {"n": 2}}, None), (first["id"], "NEW", {"n": 1}, None)]
+    assert all("payload" not in i for i in old("GET", f"/processes/{good}/work-items?includeData=false")["data"])
+    assert old("GET", f"/processes/{good}/work-items/{first['id']}?includeData=true")["payload"] == {"n": 1}
+    body = {"type": "workItemIds", "workItemIds": [first["id"], second["id"]]}
+    begun = old("POST", f"/processes/{good}/run-request", json.dumps(body))   # clients send it without a type
+    assert begun["workItemIds"] == body["workItemIds"]
+    finished(old, good, begun["id"])
+    item = old("GET", f"/processes/{good}/work-items/{first['id']}?includeData=true")
+    assert (item["state"], item["processRunId"], item["payload"]) == ("COMPLETED", begun["id"], {"n": 1})
+    items = old("GET", f"/processes/{good}/runs/{begun['id']}/work-items?includeData=true&sortBy=createTs&sortOrder=desc")["data"]
+    assert [i["payload"] for i in items] == [{"n": 1}, {"payload": {"n": 2}}, {"n": 1}]
+    assert [i["activityRunId"] is None for i in items] == [False, False, True]
+    old("POST", f"/processes/{good}/run-request", body, status=409)
+    old("POST", f"/processes/{good}/work-items", {}, status=400)
+    old("GET", f"/processes/{good}/work-items/{uuid.uuid4()}", status=404)
+    old("POST", f"/processes/{good}/work-items/{first['id']}/retry", status=501)
+
+
+def test_the_gate_stands_before_them_too(old):
+    good = old.processes["good"]
+    reader = make_key(old.daemon, ["read_processes"])["key"]
+    elsewhere = old.daemon.api("POST", "/belfry/v1/workspaces/here/keys", {"name": "x", "permissions": []}).json["key"]
+    for prefix in ("process-v1", "workspace-v1"):
+        path = f"/processes/{good}/runs"
+        old("POST", path, {}, prefix=prefix, headers={}, status=401)
+        old("POST", path, {}, prefix=prefix, headers=bearer("x"), status=401)
+        old("POST", path, {}, prefix=prefix, headers=bearer(reader), status=403)
+        old("POST", path, {}, prefix=prefix, headers=bearer(elsewhere), status=403)
+        old("GET", f"{path}/{uuid.uuid4()}", prefix=prefix, headers=bearer(reader), status=404)
+    old("GET", "/processes", headers={"robocloud-process-secret": old.key}, status=401)
+
+
+def test_the_process_secret(old):
+    good, secret = old.processes["good"], {"robocloud-process-secret": old.key}
+
+    def ask(method, path, body=None, **more):
+        return old(method, path, body, prefix="workspace-v1", headers=secret, **more)
+    begun = ask("POST", f"/processes/{good}/runs", {"variables": {"v": 1}})
+    assert begun["message"] == "OK" and begun["processId"] == good and set(begun) == {"message", "workspaceId", "processId", "processRunId"}
+    run = until(lambda: (lambda r: r if r["state"] == "COMPL" else None)(ask("GET", f"/processes/{good}/runs/{begun['processRunId']}")), "it ends")
+    step = run["robotRuns"][0]["id"]
+    artifact, = ask("GET", f"/processes/{good}/runs/{run['id']}/robotRuns/{step}/artifacts")
+    assert ask("GET", f"/processes/{good}/runs/{run['id']}/robotRuns/{step}/artifacts/{artifact['id']}/in.json").startswith("http://")
+    ask("GET", "/processes", status=404)
+
+
+@pytest.mark.parametrize("dialect, prefix", [("process-v1", "process-v1"), ("process-secret", "workspace-v1")])
+def test_a_belfry_speaks_them_to_a_belfry(daemon, tmp_path_factory, dialect, prefix):
+    port = free_port()
+    near = Daemon(tmp_path_factory.mktemp("near"))
+    daemon.configure(CONFIG)
+    daemon.config.write_text(daemon.config.read_text().replace("127.0.0.1:0", f"127.0.0.1:{port}"))
+    daemon.start()
+    near.env["FAR_KEY"] = make_key(daemon, ["all"])["key"]
+    process = daemon.api("GET", "/api/v1/workspaces/here/processes").json["data"][0]["id"]
+    near.start(f"""
+[workspace far]
+type = robocorp
+id = here
+api = {dialect}
+api_url = http://127.0.0.1:{port}/{prefix}
+api_key_env = FAR_KEY
+poll_min = 100ms
+poll_max = 300ms
+rate = 1000
+[process p]
+workspace = far
+process_id = {process}
+overlap = allow_all
+max_parallel = 20
+""")
+    try:
+        runs = [near.begin("p", input={"n": n}) for n in range(6)]
+        time.sleep(0.1)
+        if dialect == "process-v1":   # of the other a start without an answer waits for a person
+            daemon.kill()
+            daemon.start()
+        for n, run_id in enumerate(runs):
+            record = near.ended(run_id, 200)
+            assert record["state"] == "completed", record
+            where = pathlib.Path(record["results"])
+            artifact, = record["artifacts"]
+            assert json.loads((where / artifact["path"]).read_text()) == {"n": n}
+            if dialect == "process-v1":
+                assert [o["payload"] for o in record["work_items"]["output"]] == [{"n": 1}]
+        assert {r["id"] for r in daemon.runs()} == {near.run(r)["remote"]["run_id"] for r in runs}
+    finally:
+        near.end()
