@@ -196,22 +196,50 @@ static void copy_query(void *data, const char *name, const char *value)
     buf_addc(w->url, '&');
 }
 
+static void write_next(struct http_exchange *x, const char *cursor, struct buf *url)
+{
+    struct query_writer w = { .url = url };
+
+    api_base_url(x, url);
+    percent(url, http_path(x));
+    buf_addc(url, '?');
+    http_each_query(x, copy_query, &w);
+    buf_addf(url, "cursor=%s", cursor);
+}
+
 void api_answer_page(struct http_exchange *x, json_t *data, const char *cursor)
 {
-    struct buf url = { 0 };
-    struct query_writer w = { .url = &url };
     json_t *page = json_pack("{s:n, s:b, s:o}", "next", "has_more", cursor != NULL, "data", data);
+    struct buf url = { 0 };
 
     if (cursor != NULL) {
-        api_base_url(x, &url);
-        percent(&url, http_path(x));
-        buf_addc(&url, '?');
-        http_each_query(x, copy_query, &w);
-        buf_addf(&url, "cursor=%s", cursor);
+        write_next(x, cursor, &url);
         (void)json_put(page, "next", buf_str(&url));
         buf_close(&url);
     }
     serve_json(x, 200, page);
+}
+
+void api_answer_page_text(struct http_exchange *x, const struct buf *elements, const char *cursor)
+{
+    struct buf page = { 0 };
+
+    buf_adds(&page, "{\"next\":");
+    if (cursor != NULL) {
+        buf_addc(&page, '"');
+        write_next(x, cursor, &page);   /* of a checked Host and percent-encoded parts: nothing in it has to be escaped */
+        buf_addc(&page, '"');
+    } else {
+        buf_adds(&page, "null");
+    }
+    buf_addf(&page, ",\"has_more\":%s,\"data\":[", cursor != NULL ? "true" : "false");
+    buf_add(&page, buf_str(elements), elements->len);
+    buf_adds(&page, "]}");
+    if (buf_failed(&page) || buf_failed(elements))
+        api_refuse(x, 503, "out of memory");
+    else
+        http_respond(x, 200, "application/json", buf_str(&page), page.len, NULL, 0);
+    buf_close(&page);
 }
 
 const struct process_config *api_process(const struct api_call *call, const char *word)

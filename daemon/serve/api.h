@@ -54,6 +54,8 @@ bool api_limit(struct http_exchange *x, size_t *limit);
 bool api_page(struct http_exchange *x, size_t *limit, const char **cursor);
 /* {"next", "has_more", "data"}: takes `data`. `cursor` NULL: this is the last page. */
 void api_answer_page(struct http_exchange *x, json_t *data, const char *cursor);
+/* The same with the elements as JSON text. */
+void api_answer_page_text(struct http_exchange *x, const struct buf *elements, const char *cursor);
 /* "http://host" as the client wrote it, or https behind a proxy that says so. */
 void api_base_url(const struct http_exchange *x, struct buf *url);
 /* A process of the workspace, by its id or name. */
@@ -63,7 +65,8 @@ const struct process_config *api_process(const struct api_call *call, const char
 /* A Control Room's word for where a run is. */
 const char *shape_word(const struct run_record *run);
 json_t *shape_process(const struct process_config *process);
-json_t *shape_run(const struct run_record *run, const struct process_config *process);
+/* Appends a process run as JSON text; `process` NULL: it is no longer configured. */
+void shape_run_text(struct buf *out, const struct run_record *run, const struct process_config *process);
 json_t *shape_step_run(const struct run_record *run);
 /* An artifact of a run's result; its id is of the run and the path. */
 void artifact_id(const char *run_id, const char *path, char id[ID_SIZE]);

@@ -126,7 +126,7 @@ void api_read_run(const struct api_call *call, const char *id, void (*done)(stru
 static void runs_read(struct journal_read *read, int status)
 {
     struct api_read *r = read->data;
-    json_t *list;
+    struct buf list = { 0 };
 
     if (status != 0) {
         refuse_unreadable(r, status);
@@ -138,10 +138,13 @@ static void runs_read(struct journal_read *read, int status)
         read_free(r);
         return;
     }
-    list = json_array();
-    for (size_t i = 0; i < read->count; i++)
-        (void)json_array_append_new(list, shape_run(&read->rows[i].run, config_process(r->config, read->rows[i].run.process)));
-    api_answer_page(r->call.x, list, read->more && read->count > 0 ? read->rows[read->count - 1].run.id : NULL);
+    for (size_t i = 0; i < read->count; i++) {
+        if (i > 0)
+            buf_addc(&list, ',');
+        shape_run_text(&list, &read->rows[i].run, config_process(r->config, read->rows[i].run.process));
+    }
+    api_answer_page_text(r->call.x, &list, read->more && read->count > 0 ? read->rows[read->count - 1].run.id : NULL);
+    buf_close(&list);
     read_free(r);
 }
 
@@ -158,7 +161,7 @@ void api_list_runs(const struct api_call *call, const struct process_config *pro
         (void)states_of_word(state, &states, &stopping);
     r->done = done;
     r->read = (struct journal_read) { .kind = READ_RUNS, .workspace = call->workspace->name, .state = -1, .states = states,
-        .process = process != NULL ? process->name : NULL, .stopping = stopping, .limit = limit, .cb = runs_read, .data = r };
+        .process = process != NULL ? process->name : NULL, .stopping = stopping, .limit = limit, .brief = true, .cb = runs_read, .data = r };
     journal_read(call->room->host.journal, &r->read);
 }
 
@@ -185,7 +188,7 @@ static void list_runs(const struct api_call *call, const char *process_word)
     if (r == NULL)
         return;
     r->read = (struct journal_read) { .kind = READ_RUNS, .workspace = call->workspace->name, .state = -1, .states = states,
-        .process = process != NULL ? process->name : NULL, .stopping = stopping, .before_id = cursor, .limit = limit, .cb = runs_read,
+        .process = process != NULL ? process->name : NULL, .stopping = stopping, .before_id = cursor, .limit = limit, .brief = true, .cb = runs_read,
         .data = r };
     journal_read(call->room->host.journal, &r->read);
 }
@@ -204,7 +207,14 @@ void api_runs_of_process(const struct api_call *call)
 
 static void show(struct api_read *r, const struct run_record *run)
 {
-    serve_json(r->call.x, 200, shape_run(run, config_process(r->config, run->process)));
+    struct buf text = { 0 };
+
+    shape_run_text(&text, run, config_process(r->config, run->process));
+    if (buf_failed(&text))
+        api_refuse(r->call.x, 503, "out of memory");
+    else
+        http_respond(r->call.x, 200, "application/json", buf_str(&text), text.len, NULL, 0);
+    buf_close(&text);
 }
 
 void api_run(const struct api_call *call)

@@ -1,7 +1,9 @@
 /* What a Control Room's things look like, made of Belfry's. Pure. Source: the vendor's API v1. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "api.h"
+#include "belfry/base/time.h"
 
 #define STEP_NAME "main"
 
@@ -69,36 +71,92 @@ json_t *shape_process(const struct process_config *process)
     return o;
 }
 
-json_t *shape_run(const struct run_record *run, const struct process_config *process)
+/* --- a run, as text: a list of them is what clients ask for most ------------------------------------------------- */
+
+static void write_string(struct buf *out, const char *text)
 {
-    static const char *const types[] = { [TRIGGER_SCHEDULE] = "schedule", [TRIGGER_WATCH] = "api", [TRIGGER_WEBHOOK] = "api",
-        [TRIGGER_MANUAL] = "user", [TRIGGER_API] = "api" };
-    json_t *o = json_object(), *by = json_pack("{s:s, s:n}", "type", types[run->trigger_kind], "details"), *p;
+    bool plain = true;
+    json_t *value;
+    char *quoted;
 
+    for (const char *c = text; plain && *c != '\0'; c++)
+        plain = *c >= ' ' && *c < 0x7f && *c != '"' && *c != '\\';
+    if (plain) {
+        buf_addc(out, '"');
+        buf_adds(out, text);
+        buf_addc(out, '"');
+        return;
+    }
+    value = json_object();
+    (void)json_put(value, "s", text);   /* what is not UTF-8 is made printable */
+    quoted = json_dumps(json_object_get(value, "s"), JSON_ENCODE_ANY);
+    buf_adds(out, quoted != NULL ? quoted : "\"\"");
+    free(quoted);
+    json_decref(value);
+}
+
+static void write_time(struct buf *out, int64_t wall_ms)
+{
+    char text[TIME_TEXT_SIZE];
+
+    if (wall_ms == 0) {
+        buf_adds(out, "null");
+        return;
+    }
+    time_format(wall_ms, text);
+    buf_addc(out, '"');
+    buf_adds(out, text);
+    buf_addc(out, '"');
+}
+
+static void write_duration(struct buf *out, const struct run_record *run)
+{
+    int64_t ms = run->ended_ms > run->started_ms ? run->ended_ms - run->started_ms : 0;
+
+    if (run->started_ms == 0 || run->ended_ms == 0)
+        buf_adds(out, "null");
+    else
+        buf_addf(out, "%lld.%03d", (long long)(ms / 1000), (int)(ms % 1000));
+}
+
+static void write_starter(struct buf *out, const struct run_record *run)
+{
     if (run->trigger_kind == TRIGGER_MANUAL) {
-        p = json_pack("{s:s, s:s}", "id", "", "last_name", "");
-        (void)json_put(p, "id", run->trigger_name);
-        (void)json_put(p, "first_name", run->trigger_name);
-        (void)json_object_set_new(by, "details", p);
+        buf_adds(out, "{\"type\":\"user\",\"details\":{\"id\":");
+        write_string(out, run->trigger_name);
+        buf_adds(out, ",\"first_name\":");
+        write_string(out, run->trigger_name);
+        buf_adds(out, ",\"last_name\":\"\"}}");
+    } else {
+        buf_addf(out, "{\"type\":\"%s\",\"details\":null}", run->trigger_kind == TRIGGER_SCHEDULE ? "schedule" : "api");
     }
-    (void)json_put(o, "id", run->id);
-    (void)json_put(o, "state", shape_word(run));
-    put_time_or_null(o, "created_at", run->accepted_ms);
-    put_time_or_null(o, "started_at", run->started_ms);
-    put_time_or_null(o, "ended_at", run_state_is_end(run->state) ? run->ended_ms : 0);
-    if (process != NULL) {
-        (void)json_object_set_new(o, "process", shape_process(process));
-    } else {   /* it is no longer configured */
-        char id[ID_SIZE];
+}
 
+void shape_run_text(struct buf *out, const struct run_record *run, const struct process_config *process)
+{
+    char id[ID_SIZE];
+
+    if (process == NULL)   /* it is no longer configured */
         id_from_name("process", run->process, id);
-        p = json_pack("{s:s}", "id", id);
-        (void)json_put(p, "name", run->process);
-        (void)json_object_set_new(o, "process", p);
-    }
-    (void)json_object_set_new(o, "started_by", by);
-    put_duration(o, run);
-    return o;
+    buf_adds(out, "{\"id\":\"");
+    buf_adds(out, run->id);
+    buf_adds(out, "\",\"state\":\"");
+    buf_adds(out, shape_word(run));
+    buf_adds(out, "\",\"created_at\":");
+    write_time(out, run->accepted_ms);
+    buf_adds(out, ",\"started_at\":");
+    write_time(out, run->started_ms);
+    buf_adds(out, ",\"ended_at\":");
+    write_time(out, run_state_is_end(run->state) ? run->ended_ms : 0);
+    buf_adds(out, ",\"process\":{\"id\":\"");
+    buf_adds(out, process != NULL ? process->id : id);
+    buf_adds(out, "\",\"name\":");
+    write_string(out, run->process);
+    buf_adds(out, "},\"started_by\":");
+    write_starter(out, run);
+    buf_adds(out, ",\"duration\":");
+    write_duration(out, run);
+    buf_addc(out, '}');
 }
 
 json_t *shape_step_run(const struct run_record *run)

@@ -99,6 +99,10 @@ void *reader_main(void *journal);
     "r.failures,r.accepted,r.due,r.not_before,r.started,r.ended,r.exit_code,r.unconfirmed,r.stop_as,r.backend_state," \
     "r.error_code,r.error_message,r.memo,r.remote_id,r.remote_url,r.reason,r.result"
 #define RUN_COLUMN_COUNT 26
+/* The same places, with less in them. */
+#define RUN_BRIEF_COLUMNS "r.id,r.process,r.workspace,r.trigger_kind,r.trigger_name,r.overlap,r.state,r.outcome,r.attempt," \
+    "r.failures,r.accepted,r.due,r.not_before,r.started,r.ended,r.exit_code,r.unconfirmed,r.stop_as,NULL," \
+    "r.error_code,NULL,NULL,NULL,NULL,NULL,NULL"
 /* The columns above as a record; its strings are SQLite's until the next step. */
 void row_to_run(sqlite3_stmt *row, struct run_record *run);
 

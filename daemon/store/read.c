@@ -40,7 +40,7 @@ static void columns(struct query *q, const struct journal_read *a, bool lines)
 {
     bool whole = a->whole || a->kind == READ_RUN;
 
-    add(q, "SELECT " RUN_COLUMNS);
+    add(q, a->brief ? "SELECT " RUN_BRIEF_COLUMNS : "SELECT " RUN_COLUMNS);
     add(q, whole ? ",t.event,t.input" : ",NULL,NULL");
     add(q, lines ? ",l.line FROM lines l JOIN runs r ON r.id = l.run_id" : ",0 FROM runs r");
     if (whole)
@@ -76,8 +76,11 @@ static void states_filter(struct query *q, const struct journal_read *a)
         first = 0;
     }
     add(q, ")");
+    /* Written out so that the partial indexes serve. */
     if (a->states >> RUN_COMPLETED == 0)
         add(q, " AND state < 4");
+    else if ((a->states & ~((1u << RUN_FAILED | 1u << RUN_CANCELED | 1u << RUN_TIMED_OUT | 1u << RUN_LOST))) == 0)
+        add(q, " AND state IN (5,6,7,8)");
     if (a->stopping >= 0)
         add(q, a->stopping ? " AND r.stop_as<>0" : " AND r.stop_as=0");
 }

@@ -491,3 +491,11 @@ max_parallel = 20
         assert {near.run(r)["remote"]["run_id"] for r in runs} == set(started)
     finally:
         near.end()
+
+
+def test_a_name_that_would_break_json_does_not(api):
+    for by in ('a"b\\c', "tab\there", "Zoë \u2028 \U0001F514", "\x7f"):
+        run = api.daemon.api("POST", "/belfry/v1/processes/good/runs", {"by": by}).json["run_id"]
+        assert api("GET", f"/process-runs/{run}")["started_by"] == {"type": "user", "details": {"id": by, "first_name": by, "last_name": ""}}
+        assert api("GET", "/process-runs?limit=1")["data"][0]["started_by"]["details"]["id"] == by
+        finished(api, run)

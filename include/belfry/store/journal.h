@@ -103,6 +103,7 @@ struct journal_read {
     int64_t after_line;
     size_t limit;
     bool whole;
+    bool brief;                 /* without what a list does not show: memo, result, remote names, messages */
     journal_read_cb cb;
     void *data;
     /* what is answered: the journal's until the callback returns */
