@@ -1,5 +1,6 @@
 # One subject a file
 CORE_TESTS = \
+	tests/unit/core/engine_test \
 	tests/unit/core/event_test \
 	tests/unit/core/overlap_test \
 	tests/unit/core/pace_test \
@@ -14,3 +15,5 @@ tests_unit_core_pace_test_SOURCES = tests/unit/core/pace_test.c
 tests_unit_core_pace_test_LDADD = $(UNIT_LIBS)
 tests_unit_core_run_test_SOURCES = tests/unit/core/run_test.c
 tests_unit_core_run_test_LDADD = $(UNIT_LIBS)
+tests_unit_core_engine_test_SOURCES = tests/unit/core/engine_test.c
+tests_unit_core_engine_test_LDADD = $(UNIT_LIBS)

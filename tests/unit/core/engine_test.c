@@ -1,0 +1,222 @@
+/* The engine by itself, on a clock of the test's: a start that nobody answers, and what becomes of it. The simulated world
+ * (tests/sim) has all the rest. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "belfry/core/engine.h"
+
+static struct engine *engine;
+static struct instant now;
+static struct commit *waiting, **waiting_tail = &waiting;
+static unsigned starts, finds, follows;
+static char note[512];
+static unsigned notes;
+static int64_t wake_ms;
+static struct admission admission;
+
+static void commit(void *data, struct commit *c)
+{
+    (void)data;
+    c->next = NULL;
+    *waiting_tail = c;
+    waiting_tail = &c->next;
+}
+
+/* All that was written down is durable. */
+static void settle(void)
+{
+    while (waiting != NULL) {
+        struct commit *c = waiting;
+
+        waiting = c->next;
+        if (waiting == NULL)
+            waiting_tail = &waiting;
+        c->cb(c, 0);
+    }
+}
+
+static void start(void *data, const struct run_record *run, const char *event, const char *input)
+{
+    (void)data, (void)run, (void)event, (void)input;
+    starts++;
+}
+
+static void find(void *data, const struct run_record *run)
+{
+    (void)data, (void)run;
+    finds++;
+}
+
+static void follow(void *data, const struct run_record *run)
+{
+    (void)data, (void)run;
+    follows++;
+}
+
+static void stop(void *data, const struct run_record *run, enum stop_how how)
+{
+    (void)data, (void)run, (void)how;
+}
+
+static void ignore(void *data, const struct run_record *run)
+{
+    (void)data, (void)run;
+}
+
+static void take_note(void *data, const struct run_record *run, const char *text)
+{
+    (void)data, (void)run;
+    notes += text != NULL;
+    if (text != NULL)
+        (void)snprintf(note, sizeof note, "%s", text);
+}
+
+static void wake_at(void *data, int64_t mono_ms)
+{
+    (void)data;
+    wake_ms = mono_ms;
+}
+
+static void random_bytes(void *data, void *bytes, size_t len)
+{
+    (void)data;
+    memset(bytes, 7, len);
+}
+
+static void admitted(struct admission *a, int status)
+{
+    (void)a;
+    assert_int_equal(status, 0);
+}
+
+/* A run whose start has been sent. */
+static int begin(void **state)
+{
+    static const struct lane_settings lane = { .process = "p", .workspace = "w", .max_parallel = 1, .queue_limit = 10 };
+    const struct engine_world world = { .commit = commit, .start = start, .find = find, .follow = follow, .stop = stop,
+        .collect = ignore, .ended = ignore, .note = take_note, .wake_at = wake_at, .random = random_bytes };
+
+    (void)state;
+    starts = finds = follows = notes = 0;
+    now = (struct instant) { .wall_ms = 1767225600000, .mono_ms = 1000 };
+    if (engine_new(&world, &engine) != 0 || engine_configure(engine, 10, &lane, 1, NULL, 0) != 0)
+        return -1;
+    admission = (struct admission) { .process = "p", .kind = TRIGGER_MANUAL, .trigger_name = "me", .event = "{}", .cb = admitted };
+    if (engine_admit(engine, now, &admission) != 0)
+        return -1;
+    settle();
+    return starts == 1 ? 0 : -1;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    settle();
+    engine_free(engine);
+    return 0;
+}
+
+/* Goes on to the next time that the engine asked for. */
+static void pass(void)
+{
+    assert_int_not_equal(wake_ms, INT64_MAX);
+    now.wall_ms += wake_ms - now.mono_ms;
+    now.mono_ms = wake_ms;
+    engine_wake(engine, now);
+    settle();
+}
+
+static void lose_the_answer(void)
+{
+    struct error why;
+
+    error_set(&why, BF_ENET, "the connection broke");
+    engine_start_unknown(engine, now, admission.run_id, &why);
+    settle();
+}
+
+static struct engine_stats stats(void)
+{
+    struct engine_stats s;
+
+    engine_stats(engine, &s);
+    return s;
+}
+
+static void what_cannot_be_looked_up_is_shown_and_still_looked_for(void **state)
+{
+    int64_t since_ms = now.mono_ms, shown_ms = 0;
+
+    (void)state;
+    lose_the_answer();
+    for (unsigned i = 1; i <= 20; i++) {
+        pass();
+        assert_int_equal(finds, i);
+        engine_found(engine, now, admission.run_id, FOUND_UNKNOWN, NULL, NULL, 0);
+        settle();
+        if (shown_ms == 0 && stats().unconfirmed == 1)
+            shown_ms = now.mono_ms;
+        assert_int_equal(stats().unconfirmed, now.mono_ms - since_ms >= 120000 ? 1 : 0);
+    }
+    assert_true(shown_ms - since_ms <= 240000);
+    assert_int_equal(notes, 1);   /* said once */
+    assert_non_null(strstr(note, "unconfirmed"));
+    assert_true(engine_run(engine, admission.run_id)->unconfirmed);
+    assert_int_equal(starts, 1);   /* and never sent again */
+    pass();
+    engine_found(engine, now, admission.run_id, FOUND_STARTED, "remote-1", NULL, 0);
+    settle();
+    assert_int_equal(stats().unconfirmed, 0);
+    assert_int_equal(follows, 1);
+    assert_int_equal(engine_run(engine, admission.run_id)->state, RUN_RUNNING);
+}
+
+static void what_is_not_seen_for_two_minutes_is_sent_again(void **state)
+{
+    int64_t since_ms = now.mono_ms;
+
+    (void)state;
+    lose_the_answer();
+    while (starts == 1) {
+        pass();
+        engine_found(engine, now, admission.run_id, FOUND_NOT_SEEN, NULL, NULL, 0);
+        settle();
+    }
+    assert_in_range(now.mono_ms - since_ms, 100000, 130000);
+    assert_int_equal(engine_run(engine, admission.run_id)->attempt, 2);
+    assert_int_equal(starts, 2);
+}
+
+static void one_look_that_fails_is_no_proof(void **state)
+{
+    (void)state;
+    lose_the_answer();
+    for (int i = 0; i < 4; i++) {
+        pass();
+        engine_found(engine, now, admission.run_id, i % 2 == 0 ? FOUND_NOT_SEEN : FOUND_UNKNOWN, NULL, NULL, 0);
+        settle();
+    }
+    assert_int_equal(starts, 1);
+    pass();
+    engine_found(engine, now, admission.run_id, FOUND_STARTED, "remote-1", NULL, 0);
+    settle();
+    assert_int_equal(starts, 1);
+    assert_int_equal(follows, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(what_cannot_be_looked_up_is_shown_and_still_looked_for, begin, end),
+        cmocka_unit_test_setup_teardown(what_is_not_seen_for_two_minutes_is_sent_again, begin, end),
+        cmocka_unit_test_setup_teardown(one_look_that_fails_is_no_proof, begin, end),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
