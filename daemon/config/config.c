@@ -49,6 +49,7 @@ static void free_workspace(struct workspace_config *w)
     secret_close(&w->api_key);
     free(w->ca_file);
     free(w->proxy);
+    free(w->callback_url);
     free(w);
 }
 
