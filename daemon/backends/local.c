@@ -8,9 +8,22 @@
 #include "belfry/base/log.h"
 #include "local_internal.h"
 
+const struct local_task *local_task_of(const struct local *b, const char *run_id)
+{
+    return b->task != NULL ? b->task(b->owner, run_id) : NULL;
+}
+
+/* A step run's lies in that of its run. */
 char *local_folder(const struct local *b, const char *run_id)
 {
-    return file_join(b->runs_dir, run_id);
+    const struct local_task *task = local_task_of(b, run_id);
+    char *run = file_join(b->runs_dir, task != NULL ? task->run_id : run_id), *folder;
+
+    if (task == NULL || run == NULL)
+        return run;
+    folder = file_join(run, run_id);
+    free(run);
+    return folder;
 }
 
 struct local_run *local_run_find(const struct local *b, const char *run_id)
@@ -183,35 +196,25 @@ static const struct backend_ops local_ops = {
     .close = close_backend,
 };
 
-int backend_local_new(uv_loop_t *loop, const char *state_dir, const struct workspace_config *workspace,
-                      const struct backend_reports *reports, struct backend **backend, struct error *err)
+struct local *local_new(uv_loop_t *loop, const char *runs_dir, const char *program, const struct workspace_config *workspace,
+                        const struct backend_reports *reports)
 {
-    const char *libexec = getenv("BELFRY_LIBEXEC");
     struct local *b = calloc(1, sizeof *b);
-    int status = 0;
 
     if (b == NULL)
-        return error_set(err, BF_ENOMEM, "out of memory");
-    b->runs_dir = file_join(state_dir, "runs");
-    b->program = file_join(libexec != NULL ? libexec : BELFRY_LIBEXECDIR, "belfry-run");
-    if (b->runs_dir == NULL || b->program == NULL)
-        status = error_set(err, BF_ENOMEM, "out of memory");
-    else if (access(b->program, X_OK) != 0)
-        status = error_errno(err, errno, "cannot use the supervisor %s (install it, or name its folder in BELFRY_LIBEXEC)",
-                             b->program);
-    else
-        status = file_make_dirs(b->runs_dir, 0711, err);   /* steps of other users have to pass */
-    if (status != 0) {
+        return NULL;
+    b->runs_dir = strdup(runs_dir);
+    b->program = strdup(program);
+    if (b->runs_dir == NULL || b->program == NULL) {
         free(b->runs_dir);
         free(b->program);
         free(b);
-        return status;
+        return NULL;
     }
     b->base.ops = &local_ops;
     b->base.reports = reports;
     b->loop = loop;
     b->workspace = workspace;
     later_init(&b->later, loop);
-    *backend = &b->base;
-    return 0;
+    return b;
 }

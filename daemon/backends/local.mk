@@ -4,7 +4,14 @@ libbelfry_a_SOURCES += \
 	daemon/backends/local_env.c \
 	daemon/backends/local_follow.c \
 	daemon/backends/local_internal.h \
-	daemon/backends/local_start.c
+	daemon/backends/local_start.c \
+	daemon/backends/steps.c \
+	daemon/backends/steps_begin.c \
+	daemon/backends/steps_collect.c \
+	daemon/backends/steps_internal.h \
+	daemon/backends/steps_lists.c \
+	daemon/backends/steps_run.c \
+	daemon/backends/steps_start.c
 libbelfry_a_SOURCES += \
 	daemon/backends/robocorp.c \
 	daemon/backends/robocorp_ask.c \

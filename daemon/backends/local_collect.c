@@ -16,7 +16,6 @@
 #include "belfry/base/time.h"
 #include "local_internal.h"
 
-#define STEP_NAME "main"
 #define DEPTH_MAX 32
 #define FILES_MAX 100000
 
@@ -24,11 +23,14 @@ struct gathering {
     uv_work_t work;
     struct local *backend;
     char id[ID_SIZE];
-    char *folder;                 /* the run's */
+    struct local_part *parts;     /* one a command */
+    size_t part_count;
+    const struct local_part *part;    /* that is being gathered */
     char *dir;                    /* the staging folder */
-    struct words globs;
+    char *console;                /* of the whole run; NULL: that of its one part */
     unsigned results;
-    json_t *input;
+    json_t *input;                /* payloads, of a run whose items travel as lists */
+    json_t *items;                /* or the items themselves, with paths of their files; NULL: as lists */
     struct collection collected;
     size_t files;
     int status;
@@ -92,14 +94,18 @@ static char *free_name(struct gathering *g, const char *dir, const char *name, c
 
 static void keep_artifact(struct gathering *g, int fd, const char *shown)
 {
-    char *dir = file_join(g->dir, "artifacts/" STEP_NAME), safe[FILE_NAME_MAX + 1], hex[65], *to;
+    char step[FILE_NAME_MAX + 1], safe[FILE_NAME_MAX + 1], hex[65], *dir, *to;
+    struct buf below = { 0 };
     int64_t size;
+
+    file_safe_name(g->part->step, strlen(g->part->step), step);
+    buf_addf(&below, "artifacts/%s", step);
+    dir = file_join(g->dir, buf_str(&below));
 
     if (++g->files > FILES_MAX) {
         if (g->files == FILES_MAX + 1)
             note(g, "more artifacts than %d: the rest is left out", FILES_MAX);
-        free(dir);
-        return;
+        goto out;
     }
     g->status = dir == NULL ? error_set(&g->error, BF_ENOMEM, "out of memory") : file_make_dirs(dir, 0750, &g->error);
     to = g->status == 0 ? free_name(g, dir, shown, safe) : NULL;
@@ -107,21 +113,27 @@ static void keep_artifact(struct gathering *g, int fd, const char *shown)
         g->status = put_file(g, fd, shown, to);
     if (g->status == 0)
         g->status = file_sha256(to, hex, &size, &g->error);
-    if (g->status == 0 &&
-        json_array_append_new(g->collected.artifacts,
-                              json_pack("{s:s, s:s, s:s+, s:I, s:s}", "step", STEP_NAME, "name", safe, "path",
-                                        "artifacts/" STEP_NAME "/", safe, "size", (json_int_t)size, "sha256", hex)) != 0)
-        g->status = error_set(&g->error, BF_ENOMEM, "out of memory");
+    if (g->status == 0) {
+        json_t *entry = json_pack("{s:s, s:s, s:s++, s:I, s:s}", "step", g->part->step, "name", safe, "path", buf_str(&below), "/", safe,
+                                  "size", (json_int_t)size, "sha256", hex);
+
+        if (g->items != NULL)
+            (void)json_put(entry, "step_run", g->part->id);
+        if (json_array_append_new(g->collected.artifacts, entry) != 0)
+            g->status = error_set(&g->error, BF_ENOMEM, "out of memory");
+    }
     free(to);
+out:
     free(dir);
+    buf_close(&below);
 }
 
 /* --- the walk ----------------------------------------------------------------------------------------------------- */
 
 static bool wanted(const struct gathering *g, const char *relative)
 {
-    for (size_t i = 0; i < g->globs.count; i++) {
-        if (fnmatch(g->globs.items[i], relative, FNM_PATHNAME) == 0)
+    for (size_t i = 0; i < g->part->globs.count; i++) {
+        if (fnmatch(g->part->globs.items[i], relative, FNM_PATHNAME) == 0)
             return true;
     }
     return false;
@@ -175,7 +187,7 @@ static void walk(struct gathering *g, int dir, const char *relative, bool all, i
 
 static void keep_artifacts(struct gathering *g)
 {
-    char *path = file_join(g->folder, "work");
+    char *path = file_join(g->part->folder, "work");
     int dir = path != NULL ? open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
 
     if (dir >= 0) {
@@ -202,7 +214,7 @@ static void write_json(struct gathering *g, const char *dir, const char *name, c
 /* The files of an item: named in its list, lying beside it. */
 static void keep_item_files(struct gathering *g, const char *list, const json_t *files, const char *dir, json_t *names)
 {
-    char *path = file_join(g->folder, list);
+    char *path = file_join(g->part->folder, list);
     int beside = path != NULL ? open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
     const char *name;
     json_t *where;
@@ -231,6 +243,29 @@ static void keep_item_files(struct gathering *g, const char *list, const json_t 
     free(path);
 }
 
+/* The files of an item of a flow: [{"name", "from"}], in the store of work items. */
+static void keep_stored_files(struct gathering *g, const json_t *files, const char *dir, json_t *names)
+{
+    char safe[FILE_NAME_MAX + 1], *to;
+    const json_t *file;
+    size_t i;
+
+    json_array_foreach(files, i, file) {
+        const char *name = json_str(file, "name"), *from = json_str(file, "from");
+        int fd = open(from, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+        if (g->status == 0 && fd < 0)
+            note(g, "the work item's file %s is not there any more", name);
+        else if (g->status == 0 && (to = free_name(g, dir, name, safe)) != NULL) {
+            g->status = put_file(g, fd, name, to);
+            (void)json_array_append_new(names, json_string(safe));
+            free(to);
+        }
+        if (fd >= 0)
+            (void)close(fd);
+    }
+}
+
 static void keep_item(struct gathering *g, const char *kind, size_t index, const json_t *payload, const json_t *files)
 {
     json_t *names = json_array(), *entry;
@@ -242,7 +277,9 @@ static void keep_item(struct gathering *g, const char *kind, size_t index, const
     g->status = dir == NULL ? error_set(&g->error, BF_ENOMEM, "out of memory") : file_make_dirs(dir, 0750, &g->error);
     if (g->status == 0)
         write_json(g, dir, "payload.json", payload);
-    if (g->status == 0)
+    if (g->status == 0 && g->items != NULL)
+        keep_stored_files(g, files, dir, names);
+    else if (g->status == 0)
         keep_item_files(g, strcmp(kind, "input") == 0 ? "work-items-in" : "work-items-out", files, dir, names);
     entry = json_pack("{s:s, s:O?, s:O}", "path", buf_str(&relative), "payload", payload, "files", names);
     if (entry == NULL || json_array_append_new(json_object_get(g->collected.work_items, kind), entry) != 0)
@@ -252,10 +289,20 @@ static void keep_item(struct gathering *g, const char *kind, size_t index, const
     free(dir);
 }
 
-/* The file adapter's list in one of the two folders, opened without a link on the way. A descriptor, or -1. */
-static int open_items(struct gathering *g, const char *list)
+static void add_note(json_t *notes, const char *list, const char *why)
 {
-    int folder = open(g->folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), fd = -1, errnum;
+    struct buf text = { 0 };
+
+    buf_addf(&text, "%s/workitems.json cannot be read: %s", list, why);
+    if (notes != NULL)
+        (void)json_array_append_new(notes, json_string(buf_str(&text)));
+    buf_close(&text);
+}
+
+/* The file adapter's list in one of the two folders, opened without a link on the way. A descriptor, or -1. */
+static int open_list(const char *in, const char *list, json_t *notes)
+{
+    int folder = open(in, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), fd = -1, errnum;
     char relative[64];
     struct stat st;
 
@@ -270,14 +317,13 @@ static int open_items(struct gathering *g, const char *list)
     if (fd >= 0)
         (void)close(fd);
     if (fd >= 0 || errnum != ENOENT)
-        note(g, "%s cannot be read: %s", relative, fd >= 0 ? "it is not a regular file" : strerror(errnum));
+        add_note(notes, list, fd >= 0 ? "it is not a regular file" : strerror(errnum));
     return -1;
 }
 
-/* NULL when there is none, or none that can be read. */
-static json_t *read_items(struct gathering *g, const char *list)
+json_t *local_read_list(const char *folder, const char *list, json_t *notes)
 {
-    int fd = open_items(g, list), status;
+    int fd = open_list(folder, list, notes), status;
     struct buf text = { 0 };
     struct error why = { 0 };
     json_t *items = NULL;
@@ -290,8 +336,7 @@ static json_t *read_items(struct gathering *g, const char *list)
     if (status == 0)
         items = json_parse(text.data, text.len, &why);
     if (!json_is_array(items)) {
-        note(g, "%s/workitems.json cannot be read: %s", list,
-             status != 0 ? error_name(status) : why.code != 0 ? why.text : "it is no list");
+        add_note(notes, list, status != 0 ? error_name(status) : why.code != 0 ? why.text : "it is no list");
         json_decref(items);
         items = NULL;
     }
@@ -302,7 +347,7 @@ static json_t *read_items(struct gathering *g, const char *list)
 
 static void keep_outputs(struct gathering *g)
 {
-    json_t *items = read_items(g, "work-items-out"), *item;
+    json_t *items = local_read_list(g->part->folder, "work-items-out", g->collected.notes), *item;
     size_t i;
 
     json_array_foreach(items, i, item) {
@@ -315,7 +360,7 @@ static void keep_outputs(struct gathering *g)
 /* The payloads as they were admitted, with the files as the run found them. */
 static void keep_inputs(struct gathering *g)
 {
-    json_t *items = read_items(g, "work-items-in"), *payload;
+    json_t *items = local_read_list(g->part->folder, "work-items-in", g->collected.notes), *payload;
     size_t i;
 
     json_array_foreach(g->input, i, payload) {
@@ -325,12 +370,29 @@ static void keep_inputs(struct gathering *g)
     json_decref(items);
 }
 
-static void keep_console(struct gathering *g)
+/* Those of a flow, as it has them. */
+static void keep_flow_items(struct gathering *g)
 {
-    char *from = file_join(g->folder, "console.log"), *to = file_join(g->dir, "console.log");
-    int fd = from != NULL ? open(from, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC) : -1;
+    static const char *const kinds[] = { "input", "output" };
+    const json_t *item;
+    size_t i;
 
-    if (from == NULL || to == NULL)
+    for (int k = 0; k < 2; k++) {
+        json_array_foreach(json_object_get(g->items, kinds[k]), i, item) {
+            if (g->status == 0)
+                keep_item(g, kinds[k], i, json_object_get(item, "payload"), json_object_get(item, "files"));
+        }
+    }
+}
+
+/* --- the console -------------------------------------------------------------------------------------------------- */
+
+static void keep_console(struct gathering *g, const char *from, const char *name)
+{
+    char *to = file_join(g->dir, name);
+    int fd = open(from, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+    if (to == NULL)
         g->status = error_set(&g->error, BF_ENOMEM, "out of memory");
     else if (fd >= 0)
         g->status = put_file(g, fd, from, to);
@@ -338,24 +400,58 @@ static void keep_console(struct gathering *g)
         g->status = error_errno(&g->error, errno, "cannot read %s", from);
     if (fd >= 0)
         (void)close(fd);
-    free(from);
     free(to);
 }
 
+/* The step run's own, beside that of the whole run. */
+static void keep_part_console(struct gathering *g)
+{
+    char *from = file_join(g->part->folder, "console.log"), *dir = file_join(g->dir, "console");
+    struct buf name = { 0 };
+
+    buf_addf(&name, "console/%s.log", g->part->id);
+    if (from == NULL || dir == NULL || buf_failed(&name))
+        g->status = error_set(&g->error, BF_ENOMEM, "out of memory");
+    else if ((g->status = file_make_dirs(dir, 0750, &g->error)) == 0)
+        keep_console(g, from, buf_str(&name));
+    buf_close(&name);
+    free(from);
+    free(dir);
+}
+
 /* --- the job ------------------------------------------------------------------------------------------------------ */
+
+static void gather_part(struct gathering *g)
+{
+    char *console = file_join(g->part->folder, "console.log");
+
+    if (console == NULL)
+        g->status = error_set(&g->error, BF_ENOMEM, "out of memory");
+    else if ((g->results & RESULTS_LOG) != 0 && g->console == NULL)
+        keep_console(g, console, "console.log");
+    else if ((g->results & RESULTS_LOG) != 0)
+        keep_part_console(g);
+    free(console);
+    if (g->status == 0 && (g->results & RESULTS_ARTIFACTS) != 0)
+        keep_artifacts(g);
+    if (g->status == 0 && (g->results & RESULTS_WORK_ITEMS) != 0 && g->items == NULL)
+        keep_inputs(g);
+    if (g->status == 0 && (g->results & RESULTS_WORK_ITEMS) != 0 && g->items == NULL)
+        keep_outputs(g);
+}
 
 static void gather(uv_work_t *work)
 {
     struct gathering *g = work->data;
 
-    if ((g->results & RESULTS_LOG) != 0)
-        keep_console(g);
-    if (g->status == 0 && (g->results & RESULTS_ARTIFACTS) != 0)
-        keep_artifacts(g);
-    if (g->status == 0 && (g->results & RESULTS_WORK_ITEMS) != 0)
-        keep_inputs(g);
-    if (g->status == 0 && (g->results & RESULTS_WORK_ITEMS) != 0)
-        keep_outputs(g);
+    if (g->console != NULL && (g->results & RESULTS_LOG) != 0)
+        keep_console(g, g->console, "console.log");
+    for (size_t i = 0; i < g->part_count && g->status == 0; i++) {
+        g->part = &g->parts[i];
+        gather_part(g);
+    }
+    if (g->status == 0 && g->items != NULL && (g->results & RESULTS_WORK_ITEMS) != 0)
+        keep_flow_items(g);
 }
 
 static void free_words(struct words *w)
@@ -381,26 +477,32 @@ static void gathered(uv_work_t *work, int status)
         json_decref(g->collected.artifacts);
         json_decref(g->collected.notes);
     }
-    free_words(&g->globs);
+    for (size_t i = 0; i < g->part_count; i++) {
+        free_words(&g->parts[i].globs);
+        free(g->parts[i].folder);
+        free(g->parts[i].step);
+    }
+    free(g->parts);
     json_decref(g->input);
-    free(g->folder);
+    json_decref(g->items);
+    free(g->console);
     free(g->dir);
     free(g);
     local_work_done(b);
 }
 
-static void copy_globs(struct gathering *g, const struct process_config *process)
+void local_copy_globs(struct words *globs, const struct process_config *process)
 {
     static const char *const usual[] = { "output/*" };
     const char *const *from = process != NULL && process->artifacts.count > 0 ?
         (const char *const *)process->artifacts.items : usual;
     size_t count = process != NULL && process->artifacts.count > 0 ? process->artifacts.count : 1;
 
-    g->globs.items = calloc(count, sizeof(char *));
-    for (size_t i = 0; i < count && g->globs.items != NULL; i++) {
-        if ((g->globs.items[i] = strdup(from[i])) == NULL)
+    *globs = (struct words) { .items = calloc(count, sizeof(char *)) };
+    for (size_t i = 0; i < count && globs->items != NULL; i++) {
+        if ((globs->items[i] = strdup(from[i])) == NULL)
             abort();
-        g->globs.count = i + 1;
+        globs->count = i + 1;
     }
 }
 
@@ -413,7 +515,7 @@ static json_t *describe_step(const struct run_record *run)
         return NULL;
     run_step_id(run->id, id);
     (void)json_put(step, "id", id);
-    (void)json_put(step, "name", STEP_NAME);
+    (void)json_put(step, "name", "main");
     (void)json_put(step, "state", run->started_ms == 0 ? "new" : run->outcome == RUN_COMPLETED ? "completed" : "failed");
     (void)json_put_time(step, "started", run->started_ms);
     (void)json_put_time(step, "ended", run->started_ms != 0 ? run->ended_ms : 0);
@@ -422,27 +524,57 @@ static json_t *describe_step(const struct run_record *run)
     return step;
 }
 
+static struct gathering *gathering_new(struct local *b, const char *run_id, const char *dir, unsigned results)
+{
+    struct gathering *g = calloc(1, sizeof *g);
+
+    if (g == NULL || (g->dir = strdup(dir)) == NULL)
+        abort();
+    g->work.data = g;
+    g->backend = b;
+    memcpy(g->id, run_id, sizeof g->id);
+    g->results = results;
+    g->collected.work_items = json_pack("{s:[], s:[]}", "input", "output");
+    g->collected.artifacts = json_array();
+    g->collected.notes = json_array();
+    return g;
+}
+
+static void begin(struct gathering *g)
+{
+    g->backend->working++;
+    if (uv_queue_work(g->backend->loop, &g->work, gather, gathered) != 0)
+        abort();
+}
+
 void local_collect(struct backend *base, const struct run_record *run, const struct process_config *process,
                    const json_t *input, const char *dir)
 {
     struct local *b = (struct local *)base;
-    struct gathering *g = calloc(1, sizeof *g);
+    struct gathering *g = gathering_new(b, run->id, dir, process != NULL ? process->results : RESULTS_ALL);
 
-    if (g == NULL || (g->folder = local_folder(b, run->id)) == NULL || (g->dir = strdup(dir)) == NULL)
+    g->parts = calloc(1, sizeof *g->parts);
+    if (g->parts == NULL || (g->parts[0].folder = local_folder(b, run->id)) == NULL || (g->parts[0].step = strdup("main")) == NULL)
         abort();
-    g->work.data = g;
-    g->backend = b;
-    memcpy(g->id, run->id, sizeof g->id);
-    g->results = process != NULL ? process->results : RESULTS_ALL;
-    copy_globs(g, process);
+    g->part_count = 1;
+    run_step_id(run->id, g->parts[0].id);
+    local_copy_globs(&g->parts[0].globs, process);
     g->input = json_deep_copy(input);
     g->collected.steps = json_array();
-    g->collected.work_items = json_pack("{s:[], s:[]}", "input", "output");
-    g->collected.artifacts = json_array();
-    g->collected.notes = json_array();
     if (json_array_append_new(g->collected.steps, describe_step(run)) != 0)
         abort();
-    b->working++;
-    if (uv_queue_work(b->loop, &g->work, gather, gathered) != 0)
-        abort();
+    begin(g);
+}
+
+void local_gather(struct local *b, const char *run_id, struct local_part *parts, size_t count, char *console, json_t *items,
+                  json_t *steps, unsigned results, const char *dir)
+{
+    struct gathering *g = gathering_new(b, run_id, dir, results);
+
+    g->parts = parts;
+    g->part_count = count;
+    g->console = console;
+    g->items = items;
+    g->collected.steps = steps;
+    begin(g);
 }

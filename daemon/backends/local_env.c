@@ -59,35 +59,67 @@ static void person(const struct naming *n)
     put(n, "SHELL", pw->pw_shell);
 }
 
-static void control_room(const struct naming *n, const struct local *b, const struct run_record *run, const char *folder)
+/* The lists of the file adapter. */
+static void item_lists(const struct naming *n, const char *folder, const struct local_task *task)
 {
-    char step[ID_SIZE];
-
-    run_step_id(run->id, step);
-    put(n, "RC_WORKSPACE_ID", b->workspace->id);
-    put(n, "RC_PROCESS_ID", n->process->id);
-    put(n, "RC_PROCESS_RUN_ID", run->id);
-    put(n, "RC_STEP_RUN_ID", step);
-    put(n, "RC_ACTIVITY_RUN_ID", step);
-    put(n, "RC_WORKITEM_ADAPTER", "FileAdapter");
-    put(n, "RPA_WORKITEMS_ADAPTER", "RPA.Robocorp.WorkItems.FileAdapter");
+    if (task == NULL || !task->api) {
+        put(n, "RC_WORKITEM_ADAPTER", "FileAdapter");
+        put(n, "RPA_WORKITEMS_ADAPTER", "RPA.Robocorp.WorkItems.FileAdapter");
+    }
     put_in_folder(n, "RC_WORKITEM_INPUT_PATH", folder, "work-items-in/workitems.json");
     put_in_folder(n, "RC_WORKITEM_OUTPUT_PATH", folder, "work-items-out/workitems.json");
     put_in_folder(n, "RPA_INPUT_WORKITEM_PATH", folder, "work-items-in/workitems.json");
     put_in_folder(n, "RPA_OUTPUT_WORKITEM_PATH", folder, "work-items-out/workitems.json");
+}
+
+static void item_api(const struct naming *n, const struct local_task *task)
+{
+    struct buf v1 = { 0 };
+
+    buf_addf(&v1, "%s/api/v1", task->api_url);
+    put(n, "RC_WORKITEM_ID", task->item_id);
+    put(n, "RC_API_WORKITEM_HOST", task->api_url);
+    put(n, "RC_API_WORKITEM_TOKEN", task->token);
+    put(n, "RC_API_PROCESS_HOST", task->api_url);
+    put(n, "RC_API_PROCESS_TOKEN", task->token);
+    put(n, "RC_API_URL_V1", buf_str(&v1));
+    put(n, "RC_API_TOKEN_V1", task->token);
+    buf_close(&v1);
+}
+
+static void control_room(const struct naming *n, const struct local *b, const struct run_record *run, const struct local_task *task,
+                         const char *folder)
+{
+    char step[ID_SIZE];
+
+    if (task != NULL)
+        memcpy(step, run->id, sizeof step);
+    else
+        run_step_id(run->id, step);
+    put(n, "RC_ORGANIZATION_ID", "belfry");
+    put(n, "RC_WORKSPACE_ID", b->workspace->id);
+    put(n, "RC_PROCESS_ID", n->process->id);
+    put(n, "RC_PROCESS_RUN_ID", task != NULL ? task->run_id : run->id);
+    put(n, "RC_STEP_RUN_ID", step);
+    put(n, "RC_ACTIVITY_RUN_ID", step);
+    item_lists(n, folder, task);
+    if (task != NULL && task->api)
+        item_api(n, task);
     put_in_folder(n, "ROBOT_ROOT", folder, "work");
     put_in_folder(n, "ROBOT_ARTIFACTS", folder, "work/output");
 }
 
-static void belfry(const struct naming *n, const struct run_record *run, const char *folder, const char *file_path)
+static void belfry(const struct naming *n, const struct run_record *run, const struct local_task *task, const char *folder,
+                   const char *file_path)
 {
     struct buf trigger = { 0 };
     char due[TIME_TEXT_SIZE], attempt[16];
 
     buf_addf(&trigger, "%s/%s", trigger_kind_name(run->trigger_kind), run->trigger_name);
-    (void)snprintf(attempt, sizeof attempt, "%u", run->attempt);
-    put(n, "BELFRY_RUN_ID", run->id);
+    (void)snprintf(attempt, sizeof attempt, "%u", task != NULL ? task->attempt : run->attempt);
+    put(n, "BELFRY_RUN_ID", task != NULL ? task->run_id : run->id);
     put(n, "BELFRY_PROCESS", n->process->name);
+    put(n, "BELFRY_STEP", config_step_name(n->process));
     put(n, "BELFRY_TRIGGER", buf_str(&trigger));
     put(n, "BELFRY_ATTEMPT", attempt);
     if (run->due_ms != 0) {
@@ -100,13 +132,13 @@ static void belfry(const struct naming *n, const struct run_record *run, const c
 }
 
 void local_environment(struct buf *order, const struct local *b, const struct run_record *run,
-                       const struct process_config *process, const char *folder, const char *file_path)
+                       const struct process_config *process, const struct local_task *task, const char *folder, const char *file_path)
 {
     const struct naming n = { .order = order, .process = process };
 
     person(&n);
-    control_room(&n, b, run, folder);
-    belfry(&n, run, folder, file_path);
+    control_room(&n, b, run, task, folder);
+    belfry(&n, run, task, folder, file_path);
     for (size_t i = 0; i < process->env.count; i++) {
         buf_addf(order, "env=%s", process->env.items[i]);
         buf_addc(order, '\0');

@@ -28,9 +28,11 @@ struct trace {
 
 static char *trace_path(const struct local *b, const char *run_id, const char *what, unsigned attempt)
 {
+    char *folder = local_folder(b, run_id);
     struct buf path = { 0 };
 
-    buf_addf(&path, "%s/%s/%s.%u", b->runs_dir, run_id, what, attempt);
+    buf_addf(&path, "%s/%s.%u", folder != NULL ? folder : "", what, attempt);
+    free(folder);
     return buf_take(&path);
 }
 

@@ -32,6 +32,9 @@ struct beginning {
     uid_t uid;
     gid_t gid;
     char *file_path;                   /* BELFRY_FILE, or NULL */
+    json_t *names;                     /* of files, that are taken */
+    struct local_task task;
+    bool has_task;
     uv_work_t work;
     int status;
     struct error error;
@@ -93,11 +96,27 @@ static int clear_work(struct beginning *g)
     return status;
 }
 
+/* That of the run, in which a step run's lies. */
+static int make_run_folder(struct beginning *g)
+{
+    char *path = file_join(g->backend->runs_dir, g->task.run_id);
+    int status = 0;
+
+    if (path == NULL)
+        return error_set(&g->error, BF_ENOMEM, "out of memory");
+    if (mkdir(path, 0711) != 0 && errno != EEXIST)
+        status = error_errno(&g->error, errno, "cannot make the run's folder %s", path);
+    free(path);
+    return status;
+}
+
 static int make_folder(struct beginning *g)
 {
     bool there = false;
     int status;
 
+    if (g->has_task && (status = make_run_folder(g)) != 0)
+        return status;
     if (mkdir(g->folder, 0711) != 0) {
         there = errno == EEXIST;
         if (!there)
@@ -117,30 +136,32 @@ static int make_folder(struct beginning *g)
 /* --- the input ---------------------------------------------------------------------------------------------------- */
 
 /* A safe name that no other file of the run has: in a batch from several folders two may be called the same. */
-static void free_name(const char *name, const json_t *taken, char safe[FILE_NAME_MAX + 1])
+static void free_name(struct beginning *g, const char *name, char safe[FILE_NAME_MAX + 1])
 {
     char first[FILE_NAME_MAX + 1];
 
     file_safe_name(name, strlen(name), first);
     memcpy(safe, first, sizeof first);
-    for (unsigned k = 2; strcmp(safe, "workitems.json") == 0 || json_object_get(taken, safe) != NULL; k++)
+    for (unsigned k = 2; strcmp(safe, "workitems.json") == 0 || json_object_get(g->names, safe) != NULL; k++)
         file_numbered_name(first, k, safe);
+    (void)json_object_set_new(g->names, safe, json_true());
 }
 
-/* Copies a watched file in: what the run works on stays what it was when it rang. `entry` gets its name. */
-static int attach(struct beginning *g, const json_t *file, json_t *entry)
+/* Copies a file in: what the run works on stays what it was when it rang. The files of the item that it belongs to get its name. */
+static int attach(struct beginning *g, const json_t *file, json_t *items)
 {
+    json_t *entry = json_object_get(json_array_get(items, (size_t)json_int(file, "item", 0)), "files");
     const char *from = json_str(file, "path");
     const char *name = json_str(file, "name");
     char safe[FILE_NAME_MAX + 1];
     struct buf to = { 0 };
     int status;
 
-    if (from == NULL || name == NULL)
+    if (from == NULL || name == NULL || entry == NULL)
         return 0;
-    free_name(name, entry, safe);
+    free_name(g, name, safe);
     buf_addf(&to, "%s/work-items-in/%s", g->folder, safe);
-    if (buf_failed(&to) || json_object_set_new(entry, safe, json_string(safe)) != 0) {
+    if (buf_failed(&to) || json_object_set_new(entry, json_object_get(entry, name) == NULL ? name : safe, json_string(safe)) != 0) {
         buf_close(&to);
         return error_set(&g->error, BF_ENOMEM, "out of memory");
     }
@@ -154,7 +175,7 @@ static int attach(struct beginning *g, const json_t *file, json_t *entry)
     return status;
 }
 
-static int attach_all(struct beginning *g, const json_t *event, json_t *entry)
+static int attach_all(struct beginning *g, const json_t *event, json_t *items)
 {
     const json_t *list = json_object_get(event, "files");
     const json_t *one;
@@ -166,15 +187,15 @@ static int attach_all(struct beginning *g, const json_t *event, json_t *entry)
     if (json_is_array(list)) {
         json_array_foreach(list, i, one) {
             if (status == 0)
-                status = attach(g, one, entry);
+                status = attach(g, one, items);
         }
         return status;
     }
     one = json_object_get(event, "file");
-    return one != NULL ? attach(g, one, entry) : 0;
+    return one != NULL ? attach(g, one, items) : 0;
 }
 
-/* The file adapter's list: one object an item; the event's files go with the first. */
+/* The file adapter's list: one object an item; the event's files go with the first, unless they say otherwise. */
 static int write_items(struct beginning *g, const json_t *event, const json_t *input)
 {
     json_t *items = json_array(), *payload;
@@ -191,7 +212,7 @@ static int write_items(struct beginning *g, const json_t *event, const json_t *i
     if (json_array_size(items) == 0)
         (void)json_array_append_new(items, json_pack("{s:n, s:{}}", "payload", "files"));
     if (status == 0)
-        status = attach_all(g, event, json_object_get(json_array_get(items, 0), "files"));
+        status = attach_all(g, event, items);
     if (status == 0) {
         first = json_text(json_object_get(json_array_get(items, 0), "payload"));
         list = json_text(items);
@@ -236,7 +257,7 @@ static void put_command(struct buf *order, const struct process_config *process)
 
 static int write_order(struct beginning *g, int *order_fd)
 {
-    struct buf order = { 0 }, work = { 0 };
+    struct buf order = { 0 }, work = { 0 }, log = { 0 };
     int fd, status;
 
     buf_addf(&work, "%s/work", g->folder);
@@ -247,8 +268,12 @@ static int write_order(struct beginning *g, int *order_fd)
     put_number(&order, "timeout_ms", g->process->timeout_ms);
     put_number(&order, "kill_grace_ms", g->process->kill_grace_ms);
     put_command(&order, g->process);
+    if (g->has_task) {
+        buf_addf(&log, "%s/%s/console.log", g->backend->runs_dir, g->task.run_id);
+        put(&order, "log", buf_str(&log));
+    }
     status = local_identity(&order, g->process, &g->error);
-    local_environment(&order, g->backend, &g->run, g->process, g->folder, g->file_path);
+    local_environment(&order, g->backend, &g->run, g->process, g->has_task ? &g->task : NULL, g->folder, g->file_path);
     if (status == 0 && (buf_failed(&order) || buf_failed(&work)))
         status = error_set(&g->error, BF_ENOMEM, "out of memory");
     if (status == 0) {
@@ -267,6 +292,7 @@ static int write_order(struct beginning *g, int *order_fd)
     }
     buf_close(&order);
     buf_close(&work);
+    buf_close(&log);
     return status;
 }
 
@@ -404,6 +430,7 @@ static void beginning_free(struct beginning *g)
         (void)close(g->folder_fd);
     json_decref(g->event);
     json_decref(g->input);
+    json_decref(g->names);
     run_record_close(&g->run);
     config_release(g->config);
     free(g->file_path);
@@ -470,6 +497,7 @@ void local_start(struct backend *base, const struct run_record *run, const struc
 {
     struct local *b = (struct local *)base;
     struct beginning *g = calloc(1, sizeof *g);
+    const struct local_task *task;
 
     if (g == NULL || run_record_copy(&g->run, run) != 0 || (g->folder = local_folder(b, run->id)) == NULL)
         abort();
@@ -479,6 +507,12 @@ void local_start(struct backend *base, const struct run_record *run, const struc
     g->event = json_incref((json_t *)(uintptr_t)event);
     g->input = json_incref((json_t *)(uintptr_t)input);
     g->folder_fd = -1;
+    g->names = json_object();
+    task = local_task_of(b, run->id);
+    if (task != NULL) {
+        g->task = *task;
+        g->has_task = true;
+    }
     if (began_before(g)) {
         error_set(&g->error, BF_EEXIST, "attempt %u of the run was begun before", run->attempt);
         report_refusal(g, true);

@@ -105,10 +105,36 @@ static void check_user(struct loader *l, const struct section *s, const struct p
         complain(l, s, setting_of(s, "user"), "only a daemon that runs as root can run a command as %s", p->user);
 }
 
+static void check_step(struct loader *l, struct section *s)
+{
+    const struct process_config *p = s->target;
+
+    if (!has(s, "command"))
+        complain(l, s, NULL, "command is missing");
+    if (p->user != NULL)
+        check_user(l, s, p);
+}
+
+static void check_local_process(struct loader *l, struct section *s, struct process_config *p)
+{
+    static const char *const of_command[] = { "shell", NULL };
+
+    if (!has(s, "command") && !has(s, "steps"))
+        complain(l, s, NULL, "command is missing, or steps");
+    else if (has(s, "command") && has(s, "steps"))
+        complain(l, s, setting_of(s, "steps"), "one of command and steps has to be there, and not both");
+    else if (has(s, "steps"))
+        none_of(l, s, of_command, "that is for each [step …] to say");
+    if (p->user != NULL)
+        check_user(l, s, p);
+    steps_of_process(l, p);
+}
+
 static void check_process(struct loader *l, struct section *s)
 {
     static const char *const remote[] = { "process_id", "process_name", NULL };
-    static const char *const local[] = { "command", "shell", "cwd", "user", "env", "artifacts", "kill_grace", NULL };
+    static const char *const local[] = { "command", "steps", "work_items", "shell", "cwd", "user", "env", "artifacts", "kill_grace",
+        NULL };
     struct process_config *p = s->target;
 
     id_from_name("process", p->name, p->id);
@@ -120,10 +146,7 @@ static void check_process(struct loader *l, struct section *s)
         return;
     if (p->workspace->type == WORKSPACE_LOCAL) {
         none_of(l, s, remote, "a process of a local workspace has no such key");
-        if (!has(s, "command") && !has(s, "steps"))
-            complain(l, s, NULL, "command is missing");
-        if (p->user != NULL)
-            check_user(l, s, p);
+        check_local_process(l, s, p);
         return;
     }
     none_of(l, s, local, "a process of a Control Room has no such key");
@@ -189,6 +212,7 @@ struct check_row {
 static const struct check_row checks[] = {
     { "http", check_http },
     { "workspace", check_workspace },
+    { "step", check_step },
     { "process", check_process },
     { "schedule", check_schedule },
     { "watch", check_watch },
@@ -206,6 +230,7 @@ void check_section(struct loader *l, struct section *s)
 /* Two webhooks must not share a path. */
 void check_all(struct loader *l)
 {
+    check_steps_reach_us(l);
     for (struct section *s = l->first; s != NULL; s = s->next) {
         const struct webhook_config *w = s->target;
 

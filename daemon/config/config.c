@@ -32,6 +32,26 @@ const struct process_config *config_process(const struct config *config, const c
     return NULL;
 }
 
+bool config_has_flow(const struct process_config *process)
+{
+    return process->step_names.count > 0 || process->work_items == WORK_ITEMS_API;
+}
+
+size_t config_steps(const struct process_config *process)
+{
+    return process->step_names.count > 0 ? process->step_names.count : 1;
+}
+
+const struct process_config *config_step(const struct process_config *process, size_t step)
+{
+    return process->step_names.count > 0 ? process->steps[step] : process;
+}
+
+const char *config_step_name(const struct process_config *step)
+{
+    return step->step != NULL ? step->step : "main";
+}
+
 const struct workspace_config *config_workspace(const struct config *config, const char *name)
 {
     for (size_t i = 0; i < config->workspace_count; i++) {
@@ -55,6 +75,13 @@ static void free_workspace(struct workspace_config *w)
 
 static void free_process(struct process_config *p)
 {
+    for (size_t i = 0; p->steps != NULL && i < p->step_names.count; i++) {
+        if (p->steps[i] != NULL)
+            free_process(p->steps[i]);
+    }
+    free(p->steps);
+    words_close(&p->step_names);
+    free(p->step);
     free(p->name);
     free(p->process_id);
     free(p->process_name);
@@ -132,6 +159,7 @@ void config_free(struct config *config)
     FREE_LIST(config->watches, config->watch_count, free_watch);
     FREE_LIST(config->webhooks, config->webhook_count, free_webhook);
     FREE_LIST(config->processes, config->process_count, free_process);
+    FREE_LIST(config->steps, config->step_count, free_process);
     FREE_LIST(config->workspaces, config->workspace_count, free_workspace);
     FREE_LIST(config->calendars, config->calendar_count, free_calendar);
     free(config->daemon.state_dir);

@@ -130,7 +130,30 @@ static void command(struct loader *l, struct section *s, const struct setting *a
 
 static void steps(struct loader *l, struct section *s, const struct setting *at)
 {
-    complain(l, s, at, "processes of several steps are not supported by this version: write command");
+    struct words *names = &((struct process_config *)s->target)->step_names;
+    char near[160];
+
+    if (words_split(names, at->value) != 0)
+        abort();
+    for (size_t i = 0; i < names->count; i++) {
+        if (section_find(l, "step", names->items[i]) == NULL)
+            complain(l, s, at, "there is no [step %s]%s", names->items[i], hint_section(l, "step", names->items[i], near));
+        for (size_t k = 0; k < i; k++) {
+            if (strcmp(names->items[i], names->items[k]) == 0)
+                complain(l, s, at, "%s comes twice", names->items[i]);
+        }
+    }
+    if (names->count == 0)
+        complain(l, s, at, "names of [step …] sections have to follow");
+}
+
+static void items(struct loader *l, struct section *s, const struct setting *at)
+{
+    bool *each = &((struct process_config *)s->target)->each;
+
+    *each = strcmp(at->value, "each") == 0;
+    if (!*each && strcmp(at->value, "all") != 0)
+        complain(l, s, at, "\"%s\" is neither all nor each", at->value);
 }
 
 static void env(struct loader *l, struct section *s, const struct setting *at)
@@ -290,6 +313,9 @@ static const struct custom_row customs[] = {
     { "process", "command", command },
     { "process", "steps", steps },
     { "process", "env", env },
+    { "step", "command", command },
+    { "step", "env", env },
+    { "step", "items", items },
     { "process", "retry_on", retry_on },
     { "process", "results", results },
     { "calendar", "days", calendar_days },

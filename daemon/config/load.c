@@ -403,6 +403,7 @@ static void give_places(struct loader *l)
     const struct kind_list lists[] = {
         { "workspace", (void ***)&c->workspaces, &c->workspace_count },
         { "process", (void ***)&c->processes, &c->process_count },
+        { "step", (void ***)&c->steps, &c->step_count },
         { "calendar", (void ***)&c->calendars, &c->calendar_count },
         { "watch", (void ***)&c->watches, &c->watch_count },
         { "webhook", (void ***)&c->webhooks, &c->webhook_count },
@@ -508,8 +509,13 @@ int config_load(const char *path, config_check_program check, void *check_data, 
             status = BF_EINVAL;
         }
     }
-    for (size_t i = 0; status == 0 && i < l.config->process_count; i++)
-        l.config->processes[i]->config = l.config;
+    for (size_t i = 0; status == 0 && i < l.config->process_count; i++) {
+        struct process_config *p = l.config->processes[i];
+
+        p->config = l.config;
+        for (size_t k = 0; k < p->step_names.count; k++)
+            p->steps[k]->config = l.config;
+    }
     if (status == 0)
         *config = l.config;
     else

@@ -3,7 +3,8 @@
  *
  *   load.c     files and sections       value.c   values of the usual types
  *   custom.c   values with a grammar of their own (daemon, processes), custom_trigger.c (triggers)
- *   check.c    what keys say together   config.c  the finished thing
+ *   check.c    what keys say together   steps.c   steps of processes
+ *   config.c   the finished thing
  */
 #ifndef BELFRY_CONFIG_LOADER_H
 #define BELFRY_CONFIG_LOADER_H
@@ -88,6 +89,12 @@ void set_secret(struct loader *l, struct section *s, const struct setting *setti
 /* --- check.c --- */
 void check_section(struct loader *l, struct section *s);
 void check_all(struct loader *l);
+
+/* --- steps.c --- */
+/* Makes the steps of a process whose section has been read. */
+void steps_of_process(const struct loader *l, struct process_config *process);
+/* A run that is to use the work item API has to find it somewhere. */
+void check_steps_reach_us(struct loader *l);
 
 /* --- config.c --- */
 void config_free(struct config *config);

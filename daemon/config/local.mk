@@ -7,6 +7,7 @@ libbelfry_a_SOURCES += \
 	daemon/config/load.c \
 	daemon/config/loader.h \
 	daemon/config/schema.c \
+	daemon/config/steps.c \
 	daemon/config/value.c
 noinst_HEADERS += \
 	include/belfry/config/config.h \

@@ -101,8 +101,12 @@ static const struct key_row process_keys[] = {
     { "command", KEY_CUSTOM, offsetof(struct process_config, command), NULL, NULL, 0, 0,
       "local: the command with its arguments, split as a shell splits words (quotes and backslashes), with "
       "nothing expanded but the ${VAR} of this file." },
-    { "steps", KEY_CUSTOM, offsetof(struct process_config, name), NULL, NULL, 0, 0,
-      "Processes of several steps are not supported by this version." },
+    { "steps", KEY_CUSTOM, offsetof(struct process_config, step_names), NULL, NULL, 0, 0,
+      "local: or several commands, one after the other: names of [step …] sections. What a step puts out as work items is the"
+      " input of the next; a step that used no work items hands on what it was given." },
+    { "work_items", KEY_CHOICE, offsetof(struct process_config, work_items), NULL, "- api file", 0, 0,
+      "local: how the command gets its work items: file, as the lists that the file adapter of robocorp-workitems and rpaframework"
+      " reads and writes; api, by the work item API, with the files beside it. Unset, file for a command, api for steps." },
     { "shell", KEY_BOOL, offsetof(struct process_config, shell), "no", NULL, 0, 0,
       "local: give the command to /bin/sh -c as it is written." },
     { "cwd", KEY_PATH, offsetof(struct process_config, cwd), NULL, NULL, 0, 0,
@@ -139,6 +143,33 @@ static const struct key_row process_keys[] = {
       "What is brought home: yes for all, or which of artifacts, work_items, log." },
     { "keep_results", KEY_DURATION, offsetof(struct process_config, keep_results_ms), "0", NULL, 0, 0,
       "How long result folders of this process are kept; 0, as [daemon] says." },
+    { .name = NULL },
+};
+
+static const struct key_row step_keys[] = {
+    { "command", KEY_CUSTOM, offsetof(struct process_config, command), NULL, NULL, 0, 0,
+      "The command with its arguments, as in a process." },
+    { "shell", KEY_BOOL, offsetof(struct process_config, shell), "no", NULL, 0, 0,
+      "Give the command to /bin/sh -c as it is written." },
+    { "work_items", KEY_CHOICE, offsetof(struct process_config, work_items), NULL, "- api file", 0, 0,
+      "As in a process, and instead of it; unset there, too: api." },
+    { "items", KEY_CUSTOM, offsetof(struct process_config, each), "all", NULL, 0, 0,
+      "all: a step run may take all work items that wait, reserving one after the other, or as one list. each: each has a step run"
+      " of its own." },
+    { "max_parallel", KEY_INT, offsetof(struct process_config, max_parallel), "1", NULL, 1, 1000,
+      "How many step runs of this step may be active at once in a run." },
+    { "timeout", KEY_DURATION, offsetof(struct process_config, timeout_ms), "0", NULL, 0, 0,
+      "How long a step run may take; 0, as long as it likes. A process's timeout is that of the whole run." },
+    { "cwd", KEY_PATH, offsetof(struct process_config, cwd), NULL, NULL, 0, 0,
+      "As in a process; unset, as it has it." },
+    { "user", KEY_STRING, offsetof(struct process_config, user), NULL, NULL, 0, 0,
+      "As in a process; unset, as it has it." },
+    { "env", KEY_CUSTOM, offsetof(struct process_config, env), NULL, NULL, 0, 0,
+      "NAME=VALUE words, beside those of the process and over them." },
+    { "kill_grace", KEY_DURATION, offsetof(struct process_config, kill_grace_ms), NULL, NULL, 0, 86400000,
+      "As in a process; unset, as it has it." },
+    { "artifacts", KEY_WORDS, offsetof(struct process_config, artifacts), NULL, NULL, 0, 0,
+      "As in a process; unset, as it has it." },
     { .name = NULL },
 };
 
@@ -277,6 +308,7 @@ const struct section_row config_sections[] = {
     { "http", 0, sizeof(struct http_config), http_keys, "The HTTP server." },
     { "syslog", 0, sizeof(struct syslog_config), syslog_keys, "Where the lines of runs go: one for a start, one for a failure to start, one for an end." },
     { "workspace", 1, sizeof(struct workspace_config), workspace_keys, "Where processes live: a remote Control Room workspace, or a local one." },
+    { "step", 1, sizeof(struct process_config), step_keys, "One of the commands of a local process that has several." },
     { "process", 1, sizeof(struct process_config), process_keys, "What can be run: a remote process, or a local command." },
     { "schedule", 1, sizeof(struct schedule_config), schedule_keys, "A clock that rings." },
     { "calendar", 1, sizeof(struct calendar_config), calendar_keys, "Days that schedules skip or keep to." },

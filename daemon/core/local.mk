@@ -6,6 +6,10 @@ libbelfry_a_SOURCES += \
 	daemon/core/engine.c \
 	daemon/core/item.c \
 	daemon/core/key.c \
+	daemon/core/flow.c \
+	daemon/core/flow_move.c \
+	daemon/core/flows.c \
+	daemon/core/flow_internal.h \
 	daemon/core/lane.c \
 	daemon/core/admit.c \
 	daemon/core/move.c \
@@ -20,5 +24,7 @@ noinst_HEADERS += \
 	include/belfry/core/event.h \
 	include/belfry/core/firing.h \
 	include/belfry/core/item.h \
+	include/belfry/core/flow.h \
+	include/belfry/core/flows.h \
 	include/belfry/core/key.h \
 	include/belfry/core/engine.h

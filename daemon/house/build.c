@@ -62,7 +62,7 @@ static struct config *config_of(void *house)
 static void introduce(struct house *h)
 {
     h->bell = (struct bell) { .data = h, .ring = house_ring };
-    h->host = (struct serve_host) { .data = h, .journal = h->journal, .engine = h->engine, .keyring = h->keyring, .vault = h->vault, .bell = &h->bell,
+    h->host = (struct serve_host) { .data = h, .journal = h->journal, .engine = h->engine, .keyring = h->keyring, .flows = h->flows, .vault = h->vault, .bell = &h->bell,
         .config = config_of, .record = house_record, .status = house_status, .triggers = house_triggers, .next = house_next,
         .pause = house_pause, .reload = house_reload, .console = house_console, .ready = house_ready,
         .callback = house_callback,
@@ -79,6 +79,9 @@ static int open_rooms(struct house *h, const struct config *c, struct error *err
         status = vault_open(c->daemon.state_dir, &h->vault, err);
     if (status == 0)
         status = keyring_new(h->loop, h->journal, h->vault, &h->keyring, err);
+    if (status != 0)
+        return status;
+    status = house_open_flows(h, c->daemon.state_dir, err);
     if (status != 0)
         return status;
     world_init(h, &world);
@@ -133,7 +136,8 @@ int house_build(struct house *h, uv_loop_t *loop, struct config *config, struct 
     if ((status = file_make_dirs(config->daemon.state_dir, 0711, err)) != 0 ||
         (status = file_make_dirs(config->daemon.results_dir, 0750, err)) != 0 ||
         (status = open_rooms(h, config, err)) != 0 || (status = house_configure(h, config, err)) != 0 ||
-        (status = recover(h, err)) != 0 || (status = house_open_doors(h, err)) != 0)
+        (status = recover(h, err)) != 0 || (status = house_recover_flows(h, err)) != 0 ||
+        (status = house_open_doors(h, err)) != 0)
         return status;
     house_sweep_runs(h);
     revise_recall(h);
@@ -238,8 +242,11 @@ void house_free(struct house *h)
     for (size_t i = 0; i < h->address_count; i++)
         free(h->addresses[i]);
     free(h->addresses);
+    free(h->api_url);
     free(h->homes);
     revise_free(h);
+    flows_free(h->flows);
+    free(h->items_dir);
     engine_free(h->engine);
     vault_close(h->vault);
     config_release(h->config);

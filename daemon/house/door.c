@@ -7,6 +7,7 @@
 #include "house.h"
 
 #define SOCKET_MODE 0660
+#define UPLOAD_MAX (INT64_C(1) << 41)   /* a work item's file and its form; everything else has a limit of its own */
 
 static void refuse_stopping(struct http_exchange *x)
 {
@@ -24,6 +25,8 @@ static void on_head(void *data, struct http_exchange *x)
         refuse_stopping(x);
     else if (webhook_owns(h->webhooks, http_path(x)))
         webhook_head(h->webhooks, x);
+    else if (!serve_head(h->serve, x))
+        http_limit_body(x, h->config->http.max_body);
 }
 
 static void on_request(void *data, struct http_exchange *x)
@@ -36,17 +39,6 @@ static void on_request(void *data, struct http_exchange *x)
         webhook_request(h->webhooks, x);
     else
         serve_request(h->serve, x);
-}
-
-static int64_t largest_body(const struct config *c)
-{
-    int64_t most = c->http.max_body;
-
-    for (size_t i = 0; i < c->webhook_count; i++) {
-        if (c->webhooks[i]->max_body > most)
-            most = c->webhooks[i]->max_body;
-    }
-    return most;
 }
 
 static int open_socket(struct house *h, const char *path, struct error *err)
@@ -78,7 +70,7 @@ static int open_address(struct house *h, const char *address, struct error *err)
 int house_open_doors(struct house *h, struct error *err)
 {
     const struct config *c = h->config;
-    struct http_server_options options = { .max_body = largest_body(c), .max_connections = c->http.max_connections,
+    struct http_server_options options = { .max_body = UPLOAD_MAX, .max_connections = c->http.max_connections,
         .idle_timeout_ms = c->http.idle_timeout_ms };
     int status = http_server_new(h->loop, &options, on_head, on_request, h, &h->server, err);
 
@@ -91,5 +83,11 @@ int house_open_doors(struct house *h, struct error *err)
         return error_set(err, BF_ENOMEM, "out of memory");
     for (size_t i = 0; i < c->http.listen.count && status == 0; i++)
         status = open_address(h, c->http.listen.items[i], err);
+    if (status == 0 && h->address_count > 0) {
+        struct buf url = { 0 };
+
+        buf_addf(&url, "http://%s", h->addresses[0]);
+        h->api_url = buf_take(&url);
+    }
     return status;
 }

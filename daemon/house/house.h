@@ -40,6 +40,8 @@ struct house {
     struct vault *vault;
     struct journal *journal;
     struct engine *engine;
+    struct flows *flows;         /* of local runs that go through steps */
+    char *items_dir;             /* files of work items */
     struct http_client *client;
     struct http_server *server;
     struct evaluator *evaluator;
@@ -69,6 +71,7 @@ struct house {
     size_t working;              /* journal reads and jobs on the thread pool that want to come back */
     char **addresses;            /* the TCP addresses as bound */
     size_t address_count;
+    char *api_url;               /* under which runs reach the work item API: of the first address */
     bool stopping;
     enum storey storey;
     size_t closing;              /* rooms of the storey that are still to close */
@@ -103,6 +106,11 @@ void revise_published(struct house *h, const char *run_id, int status, const str
                       const char *backend_state);
 void revise_timer(uv_timer_t *timer);
 void revise_free(struct house *h);
+
+/* --- flows.c --- */
+int house_open_flows(struct house *h, const char *state_dir, struct error *err);
+/* The flows of the runs that the engine has taken up. */
+int house_recover_flows(struct house *h, struct error *err);
 
 /* --- ring.c --- */
 void house_ring(void *house, struct firing *firing);

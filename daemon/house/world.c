@@ -33,7 +33,7 @@ static int make_home(struct house *h, struct config *config, const struct worksp
     if (home->workspace == NULL)
         return error_set(err, BF_ENOMEM, "out of memory");
     if (w->type == WORKSPACE_LOCAL)
-        status = backend_local_new(h->loop, config->daemon.state_dir, w, &h->reports, &home->backend, err);
+        status = backend_local_new(h->loop, config->daemon.state_dir, w, h->flows, &h->reports, &home->backend, err);
     else
         status = backend_robocorp_new(h->loop, h->client, w, &h->reports, &home->backend, err);
     if (status != 0) {

@@ -18,6 +18,7 @@
 /* A body that was answered before it came is still read when it is no longer than this: the connection can be kept. */
 #define ABSORB_MAX 65536
 #define METHOD_SIZE 33
+#define FORM_BUFFER 16384
 
 struct http_exchange {
     struct http_server *server;
@@ -32,6 +33,11 @@ struct http_exchange {
     bool gone;
     bool too_big;
     struct buf body;
+    int64_t body_seen;
+    int (*take)(struct http_exchange *x, const char *bytes, size_t len);
+    int (*take_field)(struct http_exchange *x, const char *field, const char *file, uint64_t offset, const char *bytes, size_t len);
+    struct MHD_PostProcessor *form;
+    int refusal;                      /* what a streamed body's taker wants answered */
     int64_t limit;
     void *data;
     void (*on_gone)(struct http_exchange *x);
@@ -97,6 +103,8 @@ static void exchange_free(struct http_exchange *x)
 {
     if (x->response)
         MHD_destroy_response(x->response);
+    if (x->form)
+        MHD_destroy_post_processor(x->form);
     buf_close(&x->body);
     free(x);
 }
@@ -169,14 +177,61 @@ static enum MHD_Result take_head(struct http_exchange *x, struct MHD_Connection 
 
 static void take_body(struct http_exchange *x, const char *bytes, size_t len)
 {
-    if (x->responded || x->too_big)
+    if (x->responded || x->too_big || x->refusal != 0)
         return;
-    if ((int64_t)len > x->limit - (int64_t)x->body.len) {
+    if ((int64_t)len > x->limit - x->body_seen) {
         x->too_big = true;
         buf_close(&x->body);
         return;
     }
-    buf_add(&x->body, bytes, len);
+    x->body_seen += (int64_t)len;
+    if (x->form) {
+        if (MHD_post_process(x->form, bytes, len) != MHD_YES && x->refusal == 0)
+            x->refusal = 400;
+    } else if (x->take) {
+        x->refusal = x->take(x, bytes, len);
+    } else {
+        buf_add(&x->body, bytes, len);
+    }
+}
+
+static enum MHD_Result on_field(void *cls, enum MHD_ValueKind kind, const char *key, const char *filename, const char *content_type,
+                                const char *transfer_encoding, const char *data, uint64_t off, size_t size)
+{
+    struct http_exchange *x = cls;
+
+    (void)kind;
+    (void)content_type;
+    (void)transfer_encoding;
+    if (x->refusal == 0)
+        x->refusal = x->take_field(x, key ? key : "", filename, off, data, size);
+    return x->refusal == 0 ? MHD_YES : MHD_NO;
+}
+
+void http_stream_body(struct http_exchange *x, int (*take)(struct http_exchange *x, const char *bytes, size_t len))
+{
+    x->take = take;
+}
+
+bool http_stream_form(struct http_exchange *x, int (*take)(struct http_exchange *x, const char *field, const char *file, uint64_t offset,
+                                                           const char *bytes, size_t len))
+{
+    const char *type = http_header(x, "Content-Type");
+
+    if (!type || strncasecmp(type, "multipart/form-data", 19) != 0)
+        return false;
+    x->take_field = take;
+    x->form = MHD_create_post_processor(x->mhd, FORM_BUFFER, on_field, x);
+    return x->form != NULL;
+}
+
+/* A form that lacks its last boundary has lost something on the way. */
+static bool form_is_cut(struct http_exchange *x)
+{
+    struct MHD_PostProcessor *form = x->form;
+
+    x->form = NULL;
+    return form && MHD_destroy_post_processor(form) != MHD_YES && x->refusal == 0;
 }
 
 static void show(struct http_exchange *x)
@@ -193,6 +248,8 @@ static enum MHD_Result take_request(struct http_exchange *x, struct MHD_Connecti
         http_respond_error(x, 413, "too_large", "the body is larger than the limit of %lld bytes", (long long)x->limit);
     else if (buf_failed(&x->body))
         http_respond_error(x, 503, "unavailable", "out of memory for the body");
+    else if (form_is_cut(x))
+        http_respond_error(x, 400, "bad_request", "the form is not whole");
     else
         show(x);
     if (x->responded)
@@ -390,6 +447,11 @@ const char *http_remote(const struct http_exchange *x)
 bool http_is_local(const struct http_exchange *x)
 {
     return x->is_local;
+}
+
+int http_refusal(const struct http_exchange *x)
+{
+    return x->refusal;
 }
 
 void http_limit_body(struct http_exchange *x, int64_t bytes)

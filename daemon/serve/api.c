@@ -72,6 +72,7 @@ static const struct surface {
 } surfaces[] = {
     { "/api/v1/workspaces/", operations, &operation_count, NULL },
     { "/process-v1/workspaces/", process_v1_operations, &process_v1_count, NULL },
+    { "/json-v1/workspaces/", json_v1_operations, &json_v1_count, NULL },
     { "/workspace-v1/workspaces/", process_secret_operations, &process_secret_count, "robocloud-process-secret" },
 };
 
@@ -291,6 +292,12 @@ static bool may(struct api_call *call, const struct surface *surface, const stru
     const char *value = presented_key(call->x, surface->key_header, op != NULL && op->token);
     const struct api_key *key;
 
+    if (op != NULL && op->permission == RUN_TOKEN) {
+        if (value != NULL && api_run_token(call, value))
+            return true;
+        ask_for_key(call->x);
+        return false;
+    }
     if (http_is_local(call->x)) {
         call->key_name = "socket";
         return true;

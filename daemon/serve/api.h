@@ -21,12 +21,14 @@ struct api_call {
     size_t item_at;                /* which of the arguments is a work item's id */
     start_shape shape;             /* of a start's answer; NULL: v1's */
     const char *key_name;          /* who asks: of the key; "socket" over the socket */
+    char run_id[ID_SIZE];          /* with a token of a run: whose it is */
+    char step_run[ID_SIZE];
     struct route_args args;
 };
 
 typedef void (*operation_fn)(const struct api_call *call);
 
-enum { NO_PERMISSION = PERMISSIONS };
+enum { NO_PERMISSION = PERMISSIONS, RUN_TOKEN /* no key's, but a run's own */ };
 
 struct operation {
     const char *method;
@@ -42,6 +44,9 @@ extern const size_t operation_count;
 /* The older workspace API, and the oldest, whose "process secret" is a key as well. */
 extern const struct operation process_v1_operations[], process_secret_operations[];
 extern const size_t process_v1_count, process_secret_count;
+/* What runs use from inside. */
+extern const struct operation json_v1_operations[];
+extern const size_t json_v1_count;
 
 /* --- api.c --- */
 /* {"error": {"code", "message"}} with a code of the contract's spelling for the status. */
@@ -146,6 +151,23 @@ json_t *api_artifacts_of(const struct run_record *run, json_t **result);
 json_t *api_artifact_named(const struct run_record *run, const char *id, json_t **result);
 /* The first lines of a run's console: [{"timestamp", "message"}]. */
 json_t *api_console_lines(const struct api_call *call, const struct run_record *run, size_t limit);
+
+/* --- api_robot.c --- */
+/* True when it is the token of a step run of the call's workspace that goes on; whose, is noted in the call. */
+bool api_run_token(struct api_call *call, const char *value);
+void robot_reserve(const struct api_call *call);
+void robot_release(const struct api_call *call);
+void robot_output(const struct api_call *call);
+
+/* --- api_files.c --- */
+/* The body announces a file of that item, which has those: answered with where its bytes go, in that shape (which takes form). */
+void api_file_announce(const struct api_call *call, const char *item_id, const struct item_file *files, size_t count,
+                       json_t *(*shape)(const char *url, json_t *form));
+json_t *api_upload_flat(const char *url, json_t *form);     /* {"url", "fields", "form_data"} */
+json_t *api_upload_nested(const char *url, json_t *form);   /* {"upload": {"url", "form_data"}} */
+void api_file_drop(const struct api_call *call, const char *file_id);
+/* v1's list of an item's files, with links. */
+json_t *api_shape_files(const struct api_call *call, const char *item_id, const struct item_file *files, size_t count);
 
 /* --- api_reference.c --- */
 void serve_reference(struct serve_room *room, struct http_exchange *x, const struct route_args *args);

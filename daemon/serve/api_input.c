@@ -1,4 +1,5 @@
 /* A process's input: work items that clients made, and that wait for a run. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,11 +83,13 @@ static void write_item(const struct api_call *call, const char *id, const char *
     w->config = config_hold(call->room->host.config(call->room->host.data));
     w->made = made;
     w->shape = shape;
+    w->item.step = ITEM_WAITS;
+    w->item.told = true;
     w->item.created_ms = w->item.updated_ms = time_wall_ms();
     if (made)
         id_new(w->item.created_ms, w->item.id);
     else
-        memcpy(w->item.id, id, sizeof w->item.id);
+        (void)snprintf(w->item.id, sizeof w->item.id, "%s", id);
     w->item.workspace = strdup(call->workspace->id);
     w->item.process = strdup(process);
     w->item.payload = json_text(payload);

@@ -41,7 +41,7 @@ static int open_in(const char *folder, const char *path)
     return fd;
 }
 
-static void send_file(struct http_exchange *x, int fd, const char *type, int64_t offset, int64_t most)
+void serve_send_file(struct http_exchange *x, int fd, const char *type, int64_t offset, int64_t most)
 {
     struct stat st;
     int64_t len;
@@ -101,7 +101,7 @@ static void run_read(struct journal_read *read, int status)
     }
     fd = console ? serve_open_console(ask->room, run) : open_result(ask, run);
     if (fd >= 0)
-        send_file(ask->x, fd, console ? "text/plain; charset=utf-8" : "application/octet-stream", ask->offset,
+        serve_send_file(ask->x, fd, console ? "text/plain; charset=utf-8" : "application/octet-stream", ask->offset,
                   console ? SERVE_LOG_PIECE : INT64_MAX);
     else if (console)   /* none yet, or none at all: an empty log is what there is */
         http_respond(ask->x, 200, "text/plain; charset=utf-8", "", 0, NULL, 0);

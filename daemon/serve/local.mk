@@ -3,7 +3,10 @@ libbelfry_a_SOURCES += \
 	daemon/serve/api.c \
 	daemon/serve/api.h \
 	daemon/serve/api_input.c \
+	daemon/serve/api_files.c \
 	daemon/serve/api_items.c \
+	daemon/serve/api_robot.c \
+	daemon/serve/uploads.c \
 	daemon/serve/api_old.c \
 	daemon/serve/api_outputs.c \
 	daemon/serve/api_reference.c \

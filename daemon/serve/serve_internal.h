@@ -86,7 +86,16 @@ void api_request(struct serve_room *room, struct http_exchange *x);
 void serve_link_to(const struct serve_room *room, const char *run_id, const char *path, struct buf *url);
 void serve_link(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
 
+/* --- uploads.c --- */
+/* Appends the path and query of a link that takes the bytes of a work item's file, or gives them. */
+void serve_upload_link(const struct serve_room *room, const char *file_id, int64_t size, struct buf *url);
+void serve_item_file_link(const struct serve_room *room, const char *file_id, struct buf *url);
+void serve_upload(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
+void serve_item_file(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
+
 /* --- files.c --- */
+/* Answers with an open regular file, from offset on; takes the descriptor. */
+void serve_send_file(struct http_exchange *x, int fd, const char *type, int64_t offset, int64_t most);
 /* A run's console as far as it is known: a descriptor, or -1. */
 int serve_open_console(const struct serve_room *room, const struct run_record *run);
 void serve_log(struct serve_room *room, struct http_exchange *x, const struct route_args *args);

@@ -17,8 +17,9 @@
 enum statement {
     ST_BEGIN, ST_COMMIT, ST_ROLLBACK,
     ST_RUN_ADD, ST_TEXTS_ADD, ST_RUN_SET, ST_CLAIM_GET, ST_CLAIM_PUT, ST_CURSOR_PUT, ST_CURSOR_DROP, ST_FILE_PUT, ST_FILE_DROP,
-    ST_FILES_DROP, ST_LINE_ADD, ST_LINE_SENT, ST_PAUSE_PUT, ST_ITEM_ADD, ST_ITEM_PAYLOAD, ST_ITEM_TAKE, ST_ITEM_TAKEN, ST_KEY_ADD, ST_KEY_SET, ST_KEY_USED, ST_KEY_DROP,
-    ST_PRUNE_RUNS, ST_PRUNE_TEXTS, ST_PRUNE_CLAIMS, ST_PRUNE_ITEMS,
+    ST_FILES_DROP, ST_LINE_ADD, ST_LINE_SENT, ST_PAUSE_PUT, ST_ITEM_ADD, ST_ITEM_PAYLOAD, ST_ITEM_MOVE, ST_ITEM_DROP, ST_ITEM_TAKE,
+    ST_ITEM_TAKEN, ST_STEP_RUN, ST_STEP_RUN_DROP, ST_ITEM_FILE, ST_ITEM_FILE_DROP, ST_ITEM_FILES_DROP, ST_KEY_ADD, ST_KEY_SET,
+    ST_KEY_USED, ST_KEY_DROP, ST_PRUNE_RUNS, ST_PRUNE_TEXTS, ST_PRUNE_CLAIMS, ST_PRUNE_ITEMS, ST_PRUNE_STEP_RUNS, ST_PRUNE_ITEM_FILES,
     ST_COUNT
 };
 
@@ -103,7 +104,15 @@ void *reader_main(void *journal);
 #define RUN_BRIEF_COLUMNS "r.id,r.process,r.workspace,r.trigger_kind,r.trigger_name,r.overlap,r.state,r.outcome,r.attempt," \
     "r.failures,r.accepted,r.due,r.not_before,r.started,r.ended,r.exit_code,r.unconfirmed,r.stop_as,NULL," \
     "r.error_code,NULL,NULL,NULL,NULL,NULL,NULL"
+#define ITEM_COLUMNS "w.id,w.workspace,w.process,w.run_id,w.created,w.updated,w.payload,w.step,w.state,w.step_run,w.parent,w.told," \
+    "w.exception,w.exception_code,w.exception_message"
+#define STEP_COLUMNS "s.id,s.run_id,s.step,s.name,s.state,s.attempt,s.created,s.started,s.ended,s.exit_code,s.forgiven,s.spoke," \
+    "s.error_code,s.error_message"
+#define FILE_COLUMNS "f.id,f.item,f.name,f.size,f.there"
 /* The columns above as a record; its strings are SQLite's until the next step. */
 void row_to_run(sqlite3_stmt *row, struct run_record *run);
+void row_to_item(sqlite3_stmt *row, struct item_record *item);
+void row_to_step_run(sqlite3_stmt *row, struct step_record *run);
+void row_to_item_file(sqlite3_stmt *row, struct item_file *file);
 
 #endif

@@ -255,6 +255,7 @@ void journal_read(struct journal *journal, struct journal_read *read)
     request->asked.before_id = copy(read->before_id);
     request->asked.target = copy(read->target);
     request->asked.ids = copy(read->ids);
+    request->asked.run_id = copy(read->run_id);
     took(journal);
     if (!journal->reader_runs) {
         if (start_thread(&journal->reader, reader_main, journal) != 0)
@@ -272,6 +273,8 @@ static void free_rows(struct journal_read *a)
     for (size_t i = 0; i < a->count; i++) {
         run_record_close(&a->rows[i].run);
         item_record_close(&a->rows[i].item);
+        step_record_close(&a->rows[i].step_run);
+        item_file_close(&a->rows[i].file);
         free(a->rows[i].event);
         free(a->rows[i].input);
     }
@@ -287,6 +290,7 @@ static void free_strings(struct journal_read *a)
     free((void *)(uintptr_t)a->before_id);
     free((void *)(uintptr_t)a->target);
     free((void *)(uintptr_t)a->ids);
+    free((void *)(uintptr_t)a->run_id);
 }
 
 static void answer_reads(struct journal *j)

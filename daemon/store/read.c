@@ -21,19 +21,41 @@ static void add(struct query *q, const char *more)
 
 static void build_items(struct query *q, const struct journal_read *a)
 {
-    add(q, "SELECT w.id,w.workspace,w.process,w.run_id,w.created,w.updated,w.payload FROM work_items w WHERE ");
+    add(q, "SELECT " ITEM_COLUMNS " FROM work_items w WHERE ");
     if (a->ids != NULL) {
-        add(q, "w.id IN (SELECT value FROM json_each(:ids))");
-    } else {
-        add(q, "w.run_id IS NULL");
-        if (a->workspace != NULL)
-            add(q, " AND w.workspace=:workspace");
-        if (a->process != NULL)
-            add(q, " AND w.process=:process");
-        if (a->before_id != NULL)
-            add(q, " AND w.id<:before");
+        add(q, "w.id IN (SELECT value FROM json_each(:ids)) ORDER BY w.rowid");
+        add(q, " LIMIT :limit");
+        return;
     }
+    if (a->run_id != NULL) {
+        add(q, "w.run_id=:run AND w.step>=0");
+        if (a->before_id != NULL)
+            add(q, " AND w.rowid>(SELECT rowid FROM work_items WHERE id=:before)");
+        add(q, " ORDER BY w.rowid LIMIT :limit");
+        return;
+    }
+    add(q, "w.run_id IS NULL");
+    if (a->workspace != NULL)
+        add(q, " AND w.workspace=:workspace");
+    if (a->process != NULL)
+        add(q, " AND w.process=:process");
+    if (a->before_id != NULL)
+        add(q, " AND w.id<:before");
     add(q, " ORDER BY w.id DESC LIMIT :limit");
+}
+
+static void build_step_runs(struct query *q, const struct journal_read *a)
+{
+    add(q, "SELECT " STEP_COLUMNS " FROM step_runs s WHERE ");
+    add(q, a->run_id != NULL ? "s.run_id=:run" : "s.id=:id");
+    add(q, " ORDER BY s.id LIMIT :limit");
+}
+
+static void build_item_files(struct query *q, const struct journal_read *a)
+{
+    add(q, "SELECT " FILE_COLUMNS " FROM item_files f WHERE ");
+    add(q, a->ids != NULL ? "f.item IN (SELECT value FROM json_each(:ids))" : "f.id=:id");
+    add(q, " ORDER BY f.item, f.id LIMIT :limit");
 }
 
 static void columns(struct query *q, const struct journal_read *a, bool lines)
@@ -87,8 +109,11 @@ static void states_filter(struct query *q, const struct journal_read *a)
 
 static void build(struct query *q, const struct journal_read *a)
 {
-    if (a->kind == READ_ITEMS) {
-        build_items(q, a);
+    static void (*const others[])(struct query *q, const struct journal_read *a) = {
+        [READ_ITEMS] = build_items, [READ_STEP_RUNS] = build_step_runs, [READ_ITEM_FILES] = build_item_files };
+
+    if (a->kind < sizeof others / sizeof *others && others[a->kind] != NULL) {
+        others[a->kind](q, a);
         return;
     }
     columns(q, a, a->kind == READ_LINES);
@@ -147,6 +172,7 @@ static void bind_all(struct query *q, const struct journal_read *a)
     bind_text(q, ":before", a->before_id);
     bind_text(q, ":target", a->target);
     bind_text(q, ":ids", a->ids);
+    bind_text(q, ":run", a->run_id);
     bind_int(q, ":after", a->after_line);
     bind_int(q, ":since", a->since_ms);
     bind_int(q, ":until", a->until_ms);
@@ -162,52 +188,67 @@ static char *copy_at(sqlite3_stmt *row, int column, bool *failed)
     return copy;
 }
 
-static void read_id(sqlite3_stmt *st, int column, char id[ID_SIZE])
+static struct journal_row *new_row(struct journal_read *a)
 {
-    const char *text = (const char *)sqlite3_column_text(st, column);
+    struct journal_row *rows = reallocarray(a->rows, a->count + 1, sizeof *rows);
 
-    (void)snprintf(id, ID_SIZE, "%s", text != NULL ? text : "");
+    if (rows == NULL)
+        return NULL;
+    a->rows = rows;
+    rows[a->count] = (struct journal_row) { 0 };
+    return &rows[a->count++];
 }
 
 static int take_item(struct journal_read *a, sqlite3_stmt *st)
 {
-    struct journal_row *rows = reallocarray(a->rows, a->count + 1, sizeof *rows);
-    struct item_record *item;
-    bool failed = false;
+    struct journal_row *row = new_row(a);
+    struct item_record lent;
 
-    if (rows == NULL)
-        return BF_ENOMEM;
-    a->rows = rows;
-    rows[a->count] = (struct journal_row) { 0 };
-    item = &rows[a->count++].item;
-    read_id(st, 0, item->id);
-    item->workspace = copy_at(st, 1, &failed);
-    item->process = copy_at(st, 2, &failed);
-    read_id(st, 3, item->run_id);
-    item->created_ms = sqlite3_column_int64(st, 4);
-    item->updated_ms = sqlite3_column_int64(st, 5);
-    item->payload = copy_at(st, 6, &failed);
-    return failed ? BF_ENOMEM : 0;
+    row_to_item(st, &lent);
+    return row != NULL ? item_record_copy(&row->item, &lent) : BF_ENOMEM;
+}
+
+static int take_step_run(struct journal_read *a, sqlite3_stmt *st)
+{
+    struct journal_row *row = new_row(a);
+    struct step_record lent;
+
+    row_to_step_run(st, &lent);
+    return row != NULL ? step_record_copy(&row->step_run, &lent) : BF_ENOMEM;
+}
+
+static int take_item_file(struct journal_read *a, sqlite3_stmt *st)
+{
+    struct journal_row *row = new_row(a);
+    struct item_file lent;
+
+    row_to_item_file(st, &lent);
+    return row != NULL ? item_file_copy(&row->file, &lent) : BF_ENOMEM;
 }
 
 static int take_row(struct journal_read *a, sqlite3_stmt *st)
 {
-    struct journal_row *rows = reallocarray(a->rows, a->count + 1, sizeof *rows);
+    struct journal_row *row = new_row(a);
     struct run_record lent;
     bool failed = false;
 
-    if (rows == NULL)
-        return BF_ENOMEM;
-    a->rows = rows;
-    rows[a->count] = (struct journal_row) { 0 };
     row_to_run(st, &lent);
-    if (run_record_copy(&rows[a->count].run, &lent) != 0)
+    if (row == NULL || run_record_copy(&row->run, &lent) != 0)
         return BF_ENOMEM;
-    rows[a->count].event = copy_at(st, RUN_COLUMN_COUNT, &failed);
-    rows[a->count].input = copy_at(st, RUN_COLUMN_COUNT + 1, &failed);
-    rows[a->count].line = sqlite3_column_int64(st, RUN_COLUMN_COUNT + 2);
-    a->count++;
+    row->event = copy_at(st, RUN_COLUMN_COUNT, &failed);
+    row->input = copy_at(st, RUN_COLUMN_COUNT + 1, &failed);
+    row->line = sqlite3_column_int64(st, RUN_COLUMN_COUNT + 2);
     return failed ? BF_ENOMEM : 0;
+}
+
+static int take(struct journal_read *a, sqlite3_stmt *st)
+{
+    switch (a->kind) {
+    case READ_ITEMS: return take_item(a, st);
+    case READ_STEP_RUNS: return take_step_run(a, st);
+    case READ_ITEM_FILES: return take_item_file(a, st);
+    default: return take_row(a, st);
+    }
 }
 
 static void drop_last(struct journal_read *a)
@@ -216,6 +257,8 @@ static void drop_last(struct journal_read *a)
 
     run_record_close(&row->run);
     item_record_close(&row->item);
+    step_record_close(&row->step_run);
+    item_file_close(&row->file);
     free(row->event);
     free(row->input);
 }
@@ -231,7 +274,7 @@ static int fetch(struct journal *j, sqlite3 *db, struct journal_read *a)
     if (rc == SQLITE_OK) {
         bind_all(&q, a);
         while (status == 0 && (rc = sqlite3_step(q.st)) == SQLITE_ROW)
-            status = a->kind == READ_ITEMS ? take_item(a, q.st) : take_row(a, q.st);
+            status = take(a, q.st);
     }
     if (status == 0 && rc != SQLITE_DONE)
         status = error_set(&a->error, store_code(rc), "cannot read %s: %s", j->path, sqlite3_errmsg(db));

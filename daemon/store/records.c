@@ -29,12 +29,23 @@ static const char *const sql[ST_COUNT] = {
     [ST_LINE_ADD] = "INSERT INTO lines (target, run_id) VALUES (?1,?2)",
     [ST_LINE_SENT] = "DELETE FROM lines WHERE target=?1 AND run_id=?2",
     [ST_PAUSE_PUT] = "INSERT INTO pauses VALUES (?1,?2,?3) ON CONFLICT (kind, name) DO UPDATE SET value=excluded.value",
-    [ST_ITEM_ADD] = "INSERT INTO work_items VALUES (?1,?2,?3,NULL,?4,?5,?6)",
-    [ST_ITEM_PAYLOAD] = "UPDATE work_items SET updated=?5,payload=?6 WHERE id=?1 AND run_id IS NULL",
+    [ST_ITEM_ADD] = "INSERT INTO work_items VALUES (?1,?2,?3,?7,?4,?5,?6,?8,?9,?10,?11,?12,?13,?14,?15)",
+    [ST_ITEM_PAYLOAD] = "UPDATE work_items SET updated=?5,payload=?6 WHERE id=?1 AND run_id IS ?7",
+    [ST_ITEM_MOVE] = "UPDATE work_items SET updated=?5,step=?8,state=?9,step_run=?10,told=?12,exception=?13,exception_code=?14,"
+                     "exception_message=?15 WHERE id=?1",
+    [ST_ITEM_DROP] = "DELETE FROM work_items WHERE id=?1",
     /* A firing that is skipped takes nothing. */
     [ST_ITEM_TAKE] = "UPDATE work_items SET run_id=?2,updated=?3 WHERE id=?1 AND run_id IS NULL"
                      " AND EXISTS (SELECT 1 FROM runs WHERE id=?2 AND state<>9)",
     [ST_ITEM_TAKEN] = "SELECT run_id FROM work_items WHERE id=?1 AND run_id IS NOT NULL",
+    [ST_STEP_RUN] = "INSERT INTO step_runs VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14) ON CONFLICT (id) DO UPDATE SET"
+                    " state=excluded.state, started=excluded.started, ended=excluded.ended, exit_code=excluded.exit_code,"
+                    " forgiven=excluded.forgiven, spoke=excluded.spoke, error_code=excluded.error_code,"
+                    " error_message=excluded.error_message",
+    [ST_STEP_RUN_DROP] = "DELETE FROM step_runs WHERE id=?1",
+    [ST_ITEM_FILE] = "INSERT OR REPLACE INTO item_files VALUES (?1,?2,?3,?4,?5)",
+    [ST_ITEM_FILE_DROP] = "DELETE FROM item_files WHERE id=?1",
+    [ST_ITEM_FILES_DROP] = "DELETE FROM item_files WHERE item=?1",
     [ST_KEY_ADD] = "INSERT INTO api_keys VALUES (?1,?2,?3,?4,?5,?6,?7,?8,0,0)",
     [ST_KEY_SET] = "UPDATE api_keys SET name=?2,workspace=?3,permissions=?4,digest=?5,sealed=?6,created=?7,expires=?8 WHERE id=?1",
     [ST_KEY_USED] = "UPDATE api_keys SET last_used=?2,uses=?3 WHERE id=?1",
@@ -47,6 +58,10 @@ static const char *const sql[ST_COUNT] = {
     [ST_PRUNE_CLAIMS] = "DELETE FROM claims WHERE until < ?1",
     [ST_PRUNE_ITEMS] = "DELETE FROM work_items WHERE id IN (SELECT w.id FROM work_items w LEFT JOIN runs r ON r.id = w.run_id"
                        " WHERE w.run_id IS NOT NULL AND r.id IS NULL LIMIT ?1)",
+    [ST_PRUNE_STEP_RUNS] = "DELETE FROM step_runs WHERE id IN (SELECT s.id FROM step_runs s LEFT JOIN runs r ON r.id = s.run_id"
+                           " WHERE r.id IS NULL LIMIT ?1)",
+    [ST_PRUNE_ITEM_FILES] = "DELETE FROM item_files WHERE id IN (SELECT f.id FROM item_files f LEFT JOIN work_items w ON w.id = f.item"
+                            " WHERE w.id IS NULL LIMIT ?1)",
 };
 
 int records_prepare(struct journal *j, struct error *err)
@@ -192,14 +207,64 @@ static int put_item(struct journal *j, enum statement which, const struct item_r
     sqlite3_stmt *st = j->statements[which];
 
     text(st, 1, item->id);
-    if (which == ST_ITEM_ADD) {
-        text(st, 2, item->workspace);
-        text(st, 3, item->process);
-        (void)sqlite3_bind_int64(st, 4, item->created_ms);
-    }
+    text(st, 2, item->workspace);
+    text(st, 3, item->process);
+    (void)sqlite3_bind_int64(st, 4, item->created_ms);
     (void)sqlite3_bind_int64(st, 5, item->updated_ms);
     text(st, 6, item->payload);
+    text(st, 7, item->run_id[0] != '\0' ? item->run_id : NULL);
+    (void)sqlite3_bind_int(st, 8, item->step);
+    (void)sqlite3_bind_int(st, 9, (int)item->state);
+    text(st, 10, item->step_run[0] != '\0' ? item->step_run : NULL);
+    text(st, 11, item->parent[0] != '\0' ? item->parent : NULL);
+    (void)sqlite3_bind_int(st, 12, item->told);
+    (void)sqlite3_bind_int(st, 13, (int)item->exception);
+    text(st, 14, item->exception_code);
+    text(st, 15, item->exception_message);
     return records_run(j, which);
+}
+
+static int drop_item(struct journal *j, const char *id)
+{
+    text(j->statements[ST_ITEM_DROP], 1, id);
+    text(j->statements[ST_ITEM_FILES_DROP], 1, id);
+    if (records_run(j, ST_ITEM_DROP) != SQLITE_DONE)
+        return SQLITE_ERROR;
+    return records_run(j, ST_ITEM_FILES_DROP);
+}
+
+static int put_step_run(struct journal *j, const struct step_record *r)
+{
+    sqlite3_stmt *st = j->statements[ST_STEP_RUN];
+    const int64_t numbers[] = { (int64_t)r->state, r->attempt, r->created_ms, r->started_ms, r->ended_ms };
+
+    text(st, 1, r->id);
+    text(st, 2, r->run_id);
+    (void)sqlite3_bind_int(st, 3, r->step);
+    text(st, 4, r->name);
+    for (int i = 0; i < 5; i++)
+        (void)sqlite3_bind_int64(st, 5 + i, numbers[i]);
+    if (r->has_exit_code)
+        (void)sqlite3_bind_int(st, 10, r->exit_code);
+    else
+        (void)sqlite3_bind_null(st, 10);
+    (void)sqlite3_bind_int(st, 11, r->forgiven);
+    (void)sqlite3_bind_int(st, 12, r->spoke);
+    text(st, 13, r->error_code);
+    text(st, 14, r->error_message);
+    return records_run(j, ST_STEP_RUN);
+}
+
+static int put_item_file(struct journal *j, const struct item_file *f)
+{
+    sqlite3_stmt *st = j->statements[ST_ITEM_FILE];
+
+    text(st, 1, f->id);
+    text(st, 2, f->item);
+    text(st, 3, f->name);
+    (void)sqlite3_bind_int64(st, 4, f->size);
+    (void)sqlite3_bind_int(st, 5, f->there);
+    return records_run(j, ST_ITEM_FILE);
 }
 
 static int put_key(struct journal *j, enum statement which, const struct key_record *k)
@@ -230,10 +295,10 @@ static int put_key_use(struct journal *j, const struct key_record *k)
     return records_run(j, ST_KEY_USED);
 }
 
-static int drop_key(struct journal *j, const char *id)
+static int drop(struct journal *j, enum statement which, const char *id)
 {
-    text(j->statements[ST_KEY_DROP], 1, id);
-    return records_run(j, ST_KEY_DROP);
+    text(j->statements[which], 1, id);
+    return records_run(j, which);
 }
 
 static int apply(struct journal *j, const struct record *r)
@@ -261,6 +326,18 @@ static int apply(struct journal *j, const struct record *r)
         return put_item(j, ST_ITEM_ADD, r->item);
     case RECORD_ITEM_PAYLOAD:
         return put_item(j, ST_ITEM_PAYLOAD, r->item);
+    case RECORD_ITEM_MOVE:
+        return put_item(j, ST_ITEM_MOVE, r->item);
+    case RECORD_ITEM_DROP:
+        return drop_item(j, r->item->id);
+    case RECORD_STEP_RUN:
+        return put_step_run(j, r->step_run);
+    case RECORD_STEP_RUN_DROP:
+        return drop(j, ST_STEP_RUN_DROP, r->step_run->id);
+    case RECORD_ITEM_FILE:
+        return put_item_file(j, r->item_file);
+    case RECORD_ITEM_FILE_DROP:
+        return drop(j, ST_ITEM_FILE_DROP, r->key);
     case RECORD_ITEM_TAKE:
         return put_pair(j, ST_ITEM_TAKE, r->key, r->run_id, &r->value);
     case RECORD_KEY_ADD:
@@ -270,7 +347,7 @@ static int apply(struct journal *j, const struct record *r)
     case RECORD_KEY_USED:
         return put_key_use(j, r->api_key);
     case RECORD_KEY_DROP:
-        return drop_key(j, r->key);
+        return drop(j, ST_KEY_DROP, r->key);
     case RECORD_PAUSE:
         return put_pair(j, ST_PAUSE_PUT, r->scope, r->key, &r->value);
     }
@@ -329,10 +406,13 @@ size_t records_prune(struct journal *j, const struct prune *p)
     (void)sqlite3_bind_int64(j->statements[ST_PRUNE_TEXTS], 1, (sqlite3_int64)p->limit);
     (void)sqlite3_bind_int64(j->statements[ST_PRUNE_CLAIMS], 1, p->now_ms);
     (void)sqlite3_bind_int64(j->statements[ST_PRUNE_ITEMS], 1, (sqlite3_int64)p->limit);
+    (void)sqlite3_bind_int64(j->statements[ST_PRUNE_STEP_RUNS], 1, (sqlite3_int64)p->limit);
+    (void)sqlite3_bind_int64(j->statements[ST_PRUNE_ITEM_FILES], 1, (sqlite3_int64)p->limit);
     if (records_run(j, ST_PRUNE_RUNS) == SQLITE_DONE) {
         count = (size_t)sqlite3_changes(j->db);
         if (records_run(j, ST_PRUNE_TEXTS) == SQLITE_DONE && records_run(j, ST_PRUNE_CLAIMS) == SQLITE_DONE &&
-            records_run(j, ST_PRUNE_ITEMS) == SQLITE_DONE && records_run(j, ST_COMMIT) == SQLITE_DONE)
+            records_run(j, ST_PRUNE_ITEMS) == SQLITE_DONE && records_run(j, ST_PRUNE_STEP_RUNS) == SQLITE_DONE &&
+            records_run(j, ST_PRUNE_ITEM_FILES) == SQLITE_DONE && records_run(j, ST_COMMIT) == SQLITE_DONE)
             return count;
     }
     (void)records_run(j, ST_ROLLBACK);

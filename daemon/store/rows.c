@@ -1,4 +1,5 @@
 /* Rows become records; the reads at start, before anything is written. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,6 +43,45 @@ void row_to_run(sqlite3_stmt *row, struct run_record *run)
     run->remote_url = text_at(row, 23);
     run->reason = text_at(row, 24);
     run->result = text_at(row, 25);
+}
+
+static void id_at(sqlite3_stmt *row, int column, char *id, size_t size)
+{
+    const char *text = text_at(row, column);
+
+    (void)snprintf(id, size, "%s", text != NULL ? text : "");
+}
+
+void row_to_item(sqlite3_stmt *row, struct item_record *item)
+{
+    *item = (struct item_record) { .workspace = text_at(row, 1), .process = text_at(row, 2), .created_ms = sqlite3_column_int64(row, 4),
+        .updated_ms = sqlite3_column_int64(row, 5), .payload = text_at(row, 6), .step = sqlite3_column_int(row, 7),
+        .state = (enum item_state)sqlite3_column_int(row, 8), .told = sqlite3_column_int(row, 11) != 0,
+        .exception = (enum exception_type)sqlite3_column_int(row, 12), .exception_code = text_at(row, 13),
+        .exception_message = text_at(row, 14) };
+    id_at(row, 0, item->id, sizeof item->id);
+    id_at(row, 3, item->run_id, sizeof item->run_id);
+    id_at(row, 9, item->step_run, sizeof item->step_run);
+    id_at(row, 10, item->parent, sizeof item->parent);
+}
+
+void row_to_step_run(sqlite3_stmt *row, struct step_record *run)
+{
+    *run = (struct step_record) { .step = sqlite3_column_int(row, 2), .name = text_at(row, 3),
+        .state = (enum step_state)sqlite3_column_int(row, 4), .attempt = (unsigned)sqlite3_column_int(row, 5),
+        .created_ms = sqlite3_column_int64(row, 6), .started_ms = sqlite3_column_int64(row, 7), .ended_ms = sqlite3_column_int64(row, 8),
+        .has_exit_code = sqlite3_column_type(row, 9) != SQLITE_NULL, .exit_code = sqlite3_column_int(row, 9),
+        .forgiven = sqlite3_column_int(row, 10) != 0, .spoke = sqlite3_column_int(row, 11) != 0, .error_code = text_at(row, 12),
+        .error_message = text_at(row, 13) };
+    id_at(row, 0, run->id, sizeof run->id);
+    id_at(row, 1, run->run_id, sizeof run->run_id);
+}
+
+void row_to_item_file(sqlite3_stmt *row, struct item_file *file)
+{
+    *file = (struct item_file) { .name = text_at(row, 2), .size = sqlite3_column_int64(row, 3), .there = sqlite3_column_int(row, 4) != 0 };
+    id_at(row, 0, file->id, sizeof file->id);
+    id_at(row, 1, file->item, sizeof file->item);
 }
 
 /* --- at start ----------------------------------------------------------------------------------------------------- */
@@ -178,6 +218,38 @@ int journal_each_key(struct journal *journal, int (*each)(void *data, const stru
         memcpy(key.id, id, strlen(id) + 1);
         memcpy(key.digest, sqlite3_column_blob(r.row, 4), KEY_DIGEST_SIZE);
         status = each(data, &key);
+        if (status != 0)
+            break;
+    }
+    return end(&r, status);
+}
+
+int journal_each_flow(struct journal *journal, const struct flow_reader *reader, struct error *err)
+{
+    static const char step_sql[] = "SELECT " STEP_COLUMNS " FROM step_runs s JOIN runs r ON r.id = s.run_id WHERE r.state < 4 ORDER BY s.id";
+    static const char item_sql[] = "SELECT " ITEM_COLUMNS " FROM work_items w JOIN runs r ON r.id = w.run_id WHERE r.state < 4"
+                                   " AND w.step >= 0 ORDER BY w.rowid";
+    struct start_read r;
+    struct step_record step;
+    struct item_record item;
+    int status = begin(&r, journal, step_sql, NULL, err);
+
+    if (status != 0)
+        return status;
+    while ((status = next(&r)) > 0) {
+        row_to_step_run(r.row, &step);
+        status = reader->step_run(reader->data, &step);
+        if (status != 0)
+            break;
+    }
+    status = end(&r, status);
+    if (status == 0)
+        status = begin(&r, journal, item_sql, NULL, err);
+    if (status != 0)
+        return status;
+    while ((status = next(&r)) > 0) {
+        row_to_item(r.row, &item);
+        status = reader->item(reader->data, &item);
         if (status != 0)
             break;
     }

@@ -30,6 +30,21 @@ static const char *const steps[] = {
     " created INTEGER NOT NULL, updated INTEGER NOT NULL, payload TEXT NOT NULL);"
     "CREATE INDEX work_items_waiting ON work_items (workspace, process, id) WHERE run_id IS NULL;"
     "CREATE INDEX work_items_run ON work_items (run_id) WHERE run_id IS NOT NULL;",
+    /* Items of runs, as they go through the steps; those of a step of -1 are in no flow. */
+    "ALTER TABLE work_items ADD COLUMN step INTEGER NOT NULL DEFAULT -1;"
+    "ALTER TABLE work_items ADD COLUMN state INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE work_items ADD COLUMN step_run TEXT;"
+    "ALTER TABLE work_items ADD COLUMN parent TEXT;"
+    "ALTER TABLE work_items ADD COLUMN told INTEGER NOT NULL DEFAULT 1;"
+    "ALTER TABLE work_items ADD COLUMN exception INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE work_items ADD COLUMN exception_code TEXT;"
+    "ALTER TABLE work_items ADD COLUMN exception_message TEXT;"
+    "CREATE TABLE step_runs (id TEXT PRIMARY KEY, run_id TEXT NOT NULL, step INTEGER NOT NULL, name TEXT NOT NULL,"
+    " state INTEGER NOT NULL, attempt INTEGER NOT NULL, created INTEGER NOT NULL, started INTEGER NOT NULL,"
+    " ended INTEGER NOT NULL, exit_code INTEGER, forgiven INTEGER NOT NULL, spoke INTEGER NOT NULL, error_code TEXT, error_message TEXT) WITHOUT ROWID;"
+    "CREATE INDEX step_runs_run ON step_runs (run_id, id);"
+    "CREATE TABLE item_files (id TEXT PRIMARY KEY, item TEXT NOT NULL, name TEXT NOT NULL, size INTEGER NOT NULL,"
+    " there INTEGER NOT NULL, UNIQUE (item, name)) WITHOUT ROWID;",
 };
 
 #define STEPS ((int)(sizeof steps / sizeof *steps))

@@ -31,6 +31,7 @@ struct supervisor {
     struct outcome outcome;
     int folder_fd;
     int console_fd;
+    int log_fd;                  /* that of the whole run; -1: none */
     int signal_fd;
     int timer_fd;
     int64_t console_left;
@@ -74,32 +75,37 @@ static void set_timer(struct supervisor *s, int64_t ms)
 
 /* --- the console -------------------------------------------------------------------------------------------------- */
 
+/* A full disk costs lines of the console, never the run: false, and that they are missing is said in its outcome. */
+static bool put(int fd, const char *bytes, size_t len)
+{
+    while (len > 0) {
+        ssize_t got = write(fd, bytes, len);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return false;
+        bytes += got;
+        len -= (size_t)got;
+    }
+    return true;
+}
+
 static void keep(struct supervisor *s, const char *bytes, size_t len)
 {
+    static const char cut[] = "\n[belfry: the console's limit is reached, the rest is not kept]\n";
+    bool over = (int64_t)len > s->console_left;
+
     if (s->outcome.console_cut)
         return;
-    if ((int64_t)len > s->console_left) {
-        static const char cut[] = "\n[belfry: the console's limit is reached, the rest is not kept]\n";
-
-        s->outcome.console_cut = true;
-        if (write(s->console_fd, bytes, (size_t)s->console_left) < 0 || write(s->console_fd, cut, sizeof cut - 1) < 0)
-            return;
-        return;
-    }
+    if (over)
+        len = (size_t)s->console_left;
     s->console_left -= (int64_t)len;
-    while (len > 0) {
-        ssize_t put = write(s->console_fd, bytes, len);
-
-        if (put < 0 && errno == EINTR)
-            continue;
-        /* A full disk costs lines of the console, never the run: that they are missing is said in its outcome. */
-        if (put < 0) {
-            s->outcome.console_cut = true;
-            return;
-        }
-        bytes += put;
-        len -= (size_t)put;
-    }
+    s->outcome.console_cut = !put(s->console_fd, bytes, len) || over;
+    if (over)
+        (void)put(s->console_fd, cut, sizeof cut - 1);
+    if (s->log_fd >= 0)
+        (void)put(s->log_fd, bytes, len);
 }
 
 static void read_output(struct supervisor *s)
@@ -277,6 +283,7 @@ static bool prepare(struct supervisor *s)
     if (s->signal_fd < 0 || s->timer_fd < 0 || s->folder_fd < 0)
         return false;
     s->console_fd = openat(s->folder_fd, "console.log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+    s->log_fd = s->order.log != NULL ? open(s->order.log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
     s->console_left = s->order.console_max > 0 ? s->order.console_max : CONSOLE_MAX;
     return s->console_fd >= 0;
 }

@@ -71,6 +71,8 @@ static bool take(struct order *o, const char *key, char *value)
         return (o->folder = value) != NULL;
     if (strcmp(key, "cwd") == 0)
         return (o->cwd = value) != NULL;
+    if (strcmp(key, "log") == 0)
+        return (o->log = value) != NULL;
     if (strcmp(key, "uid") == 0)
         return o->other_user = identity(value, &o->uid);
     if (strcmp(key, "gid") == 0)

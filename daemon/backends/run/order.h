@@ -17,6 +17,7 @@ struct order {
     char *bytes;             /* the texts below lie in them */
     char *folder;
     char *cwd;
+    char *log;               /* NULL: none */
     bool other_user;         /* then: */
     uid_t uid;
     gid_t gid;

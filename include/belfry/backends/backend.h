@@ -14,6 +14,7 @@
 #include "belfry/base/json.h"
 #include "belfry/config/config.h"
 #include "belfry/core/engine.h"
+#include "belfry/core/flows.h"
 #include "belfry/core/run.h"
 
 /* What a collected run brought home. A backend puts files only below `dir` (a staging folder that is not yet published):
@@ -83,8 +84,12 @@ struct backend {
 
 struct http_client;
 
-int backend_local_new(uv_loop_t *loop, const char *state_dir, const struct workspace_config *workspace,
+/* `flows`: of the runs that go through steps; it outlives the backend. */
+int backend_local_new(uv_loop_t *loop, const char *state_dir, const struct workspace_config *workspace, struct flows *flows,
                       const struct backend_reports *reports, struct backend **backend, struct error *err);
+/* An empty flow for an open run, as its memo has its steps; the journal's items and step runs are put into it. */
+int backend_local_flow(const struct run_record *run, const struct workspace_config *workspace, const struct process_config *process,
+                       struct flow **flow);
 int backend_robocorp_new(uv_loop_t *loop, struct http_client *client, const struct workspace_config *workspace,
                          const struct backend_reports *reports, struct backend **backend, struct error *err);
 

@@ -8,7 +8,7 @@
  *
  *     version=1          folder=/…/runs/RUN-ID     attempt=1
  *     argv=… (each)      env=NAME=VALUE (each)     cwd=/…   uid= gid= group= (each; when another user)
- *     timeout_ms=0       kill_grace_ms=10000       console_max=BYTES
+ *     timeout_ms=0       kill_grace_ms=10000       console_max=BYTES         log=/…/console.log (gets it all, too)
  *
  * In the folder belfry-run keeps, for every attempt N:
  *

@@ -72,8 +72,12 @@ struct workspace_config {
 /* Which results are brought home: bits. */
 enum { RESULTS_ARTIFACTS = 1, RESULTS_WORK_ITEMS = 2, RESULTS_LOG = 4, RESULTS_ALL = 7 };
 
+enum work_items { WORK_ITEMS_UNSET, WORK_ITEMS_API, WORK_ITEMS_FILE };
+
+/* A process; and a step of one, which is all that a process with a command is. */
 struct process_config {
-    char *name;
+    char *name;                 /* the process's, for its steps too; of a [step …] as it is written, the step's */
+    char *step;                 /* the step's name; NULL: this is a process */
     struct config *config;      /* that it lies in: hold it to keep the process */
     char id[ID_SIZE];           /* the process's id for the API: of the name, stable */
     const struct workspace_config *workspace;
@@ -95,6 +99,10 @@ struct process_config {
     int64_t retry_delay_ms;
     unsigned retry_on;          /* bits of core/run.h's end states, 1 << RUN_FAILED … */
     char *input;                /* jq program, or NULL */
+    struct words step_names;    /* local: as written, or none: it has a command */
+    struct process_config **steps;   /* of its own, with what they have of the process; as many as there are names */
+    int64_t work_items;         /* enum work_items; WORK_ITEMS_UNSET: files for a command, the API for a step */
+    bool each;                  /* of a step: a step run for each work item */
     unsigned results;           /* RESULTS_… bits */
     int64_t keep_results_ms;
 };
@@ -205,6 +213,7 @@ struct config {
     struct syslog_config syslog;
     struct workspace_config **workspaces;   size_t workspace_count;
     struct process_config **processes;      size_t process_count;
+    struct process_config **steps;          size_t step_count;       /* as they are written */
     struct calendar_config **calendars;     size_t calendar_count;
     struct schedule_config *schedules;      size_t schedule_count;   /* one block: ten thousand are normal */
     struct watch_config **watches;          size_t watch_count;
@@ -229,6 +238,14 @@ void config_release(struct config *config);
 /* By name; NULL when there is none. */
 const struct process_config *config_process(const struct config *config, const char *name);
 const struct workspace_config *config_workspace(const struct config *config, const char *name);
+
+/* True when its runs go through steps, or use the work item API: they have a flow (core/flow.h). */
+bool config_has_flow(const struct process_config *process);
+/* How many steps it has (at least one), and one of them: of a process with a command, the process itself. */
+size_t config_steps(const struct process_config *process);
+const struct process_config *config_step(const struct process_config *process, size_t step);
+/* "main" for the one step of a process with a command. */
+const char *config_step_name(const struct process_config *step);
 
 /* The path used when none is given: $sysconfdir/belfry/belfry.conf. */
 const char *config_default_path(void);

@@ -24,7 +24,13 @@ enum record_kind {
     RECORD_LINE_ADD,     /* target, run: a result line that has to go to a syslog target */
     RECORD_LINE_SENT,    /* it went, or (given up) never will */
     RECORD_ITEM_ADD,     /* item: a new one */
-    RECORD_ITEM_PAYLOAD, /* item: its payload becomes this, while no run has taken it */
+    RECORD_ITEM_PAYLOAD, /* item: its payload becomes this, as long as it is in that run (or in none) still */
+    RECORD_ITEM_MOVE,    /* item: its step, state, step run, exception become these; its payload stays */
+    RECORD_ITEM_DROP,    /* item: it goes, with its files */
+    RECORD_STEP_RUN,     /* step_run: it becomes this, new or not */
+    RECORD_STEP_RUN_DROP,
+    RECORD_ITEM_FILE,    /* item_file: it becomes this, new or not; another of the item's that has its name goes */
+    RECORD_ITEM_FILE_DROP, /* key: its id */
     RECORD_ITEM_TAKE,    /* key: its id, run_id: the run that takes it, value: when; the commit is refused with BF_EEXIST when
                           * another run has it */
     RECORD_KEY_ADD,      /* api_key: a new one */
@@ -44,6 +50,8 @@ struct record {
     enum record_kind kind;
     const struct run_record *run;  /* RUN_ADD, RUN_SET: lent until the commit's callback */
     const struct item_record *item;     /* ITEM_ADD, ITEM_PAYLOAD: lent likewise */
+    const struct step_record *step_run; /* STEP_RUN…: lent likewise */
+    const struct item_file *item_file;  /* ITEM_FILE: lent likewise */
     const struct key_record *api_key;   /* KEY_…: lent likewise */
     const char *event;             /* RUN_ADD: JSON text */
     const char *input;             /* RUN_ADD: JSON array of payloads; NULL: the event's default payload */

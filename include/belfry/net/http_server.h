@@ -73,7 +73,18 @@ const char *http_body(const struct http_exchange *x, size_t *len);
 /* The peer's address as text ("127.0.0.1", "::1"), "" on the Unix socket. */
 const char *http_remote(const struct http_exchange *x);
 bool http_is_local(const struct http_exchange *x);   /* came over the Unix socket */
+int http_refusal(const struct http_exchange *x);   /* 0: all of a streamed body was taken */
 void http_limit_body(struct http_exchange *x, int64_t bytes);
+
+/* From the head's callback: the body is handed on as it comes, and not kept. `take` gives 0, or what is to be answered (an HTTP
+ * status) instead of going on: then no more comes, and the handler finds it in
+ * http_refusal. If the client goes before the body is whole, `gone` of http_set_data is
+ * called, and the request never comes to the handler. */
+void http_stream_body(struct http_exchange *x, int (*take)(struct http_exchange *x, const char *bytes, size_t len));
+/* The same for a form (multipart/form-data): piece by piece, each with its field's name, the name of its file (NULL: none) and
+ * where in the field it begins. False when the request has no such body. */
+bool http_stream_form(struct http_exchange *x, int (*take)(struct http_exchange *x, const char *field, const char *file, uint64_t offset,
+                                                           const char *bytes, size_t len));
 
 /* For the handler's own use; `gone` is called (once, on the loop) if the client or the server goes before the answer:
  * http_respond must still be called, and does nothing then but end the exchange. */

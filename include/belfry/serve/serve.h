@@ -18,6 +18,8 @@
  *   POST /belfry/v1/processes/NAME/runs {"input"?, "files"?: [path …]}    202 {"run_id", "state"}; Idempotency-Key
  *
  *   *    /api/v1/workspaces/…                the Control Room API of local workspaces; /api/v1/openapi.json
+ *   *    /process-v1/…  /workspace-v1/…      its older forms;  /json-v1/…  what runs use from inside, with a token of their own
+ *   POST, PUT /uploads/FILE?size=&expires=&signature=   a work item's file, by a link that the API gave; GET /item-files/FILE
  *   GET  /files/RUN/PATH?expires=&signature= a file of the results, by a link that the API gave
  *
  * The socket needs no key: its file mode is the lock. TCP answers 401 but for health, callbacks, links, and the
@@ -32,6 +34,7 @@
 #include "belfry/base/json.h"
 #include "belfry/config/config.h"
 #include "belfry/core/engine.h"
+#include "belfry/core/flows.h"
 #include "belfry/net/http_server.h"
 #include "belfry/serve/keyring.h"
 #include "belfry/store/journal.h"
@@ -42,6 +45,7 @@ struct serve_host {
     struct journal *journal;
     struct engine *engine;
     struct keyring *keyring;
+    struct flows *flows;
     const struct vault *vault;
     const struct bell *bell;
     /* The configuration in force; hold it when it is needed beyond the call. */
@@ -68,6 +72,8 @@ struct serve_host {
 struct serve_room;
 
 int serve_new(uv_loop_t *loop, const struct serve_host *host, struct serve_room **room, struct error *err);
+/* A head has come: true when it is the room's own kind, an upload, whose body is to be streamed (or which was refused). */
+bool serve_head(struct serve_room *room, struct http_exchange *x);
 /* Answers the exchange, now or later. */
 void serve_request(struct serve_room *room, struct http_exchange *x);
 /* A run has ended (durable): answers those who wait for it. */

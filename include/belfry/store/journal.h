@@ -60,6 +60,14 @@ int journal_each_file(struct journal *journal, const char *watch,
                                   const char *run_id, enum run_state run_state),
                       void *data, struct error *err);
 
+/* The flows of the open runs: their step runs, then their items in the order in which they were made. */
+struct flow_reader {
+    void *data;
+    int (*step_run)(void *data, const struct step_record *run);
+    int (*item)(void *data, const struct item_record *item);
+};
+int journal_each_flow(struct journal *journal, const struct flow_reader *reader, struct error *err);
+
 int journal_each_key(struct journal *journal, int (*each)(void *data, const struct key_record *key), void *data,
                      struct error *err);
 
@@ -72,7 +80,10 @@ typedef void (*journal_read_cb)(struct journal_read *read, int status);
 enum journal_read_kind {
     READ_RUN,            /* id → rows[0] with event and input */
     READ_RUNS,           /* filter → rows, newest first, without event and input unless `whole` */
-    READ_ITEMS,          /* ids, or workspace and process: items that wait → rows with `item`, newest first */
+    READ_ITEMS,          /* ids, or run_id: those in its flow, in order; or workspace and process: items that wait, newest
+                          * first → rows with `item` */
+    READ_STEP_RUNS,      /* id, or run_id: all of the run → rows with `step_run`, in order */
+    READ_ITEM_FILES,     /* id, or ids of items → rows with `file` */
     READ_LINES,          /* target, after_line, limit → rows of runs whose line has not gone yet, oldest first */
 };
 
@@ -80,7 +91,9 @@ struct journal_row {
     struct run_record run;
     char *event;
     char *input;
-    struct item_record item;   /* READ_ITEMS */
+    struct item_record item;
+    struct step_record step_run;
+    struct item_file file;
     int64_t line;        /* READ_LINES: the line's number */
 };
 
@@ -97,8 +110,9 @@ struct journal_read {
     int stopping;               /* with states: 1 those that were asked to stop, 0 the others, -1 all */
     int64_t since_ms;           /* accepted at or after */
     int64_t until_ms;
-    const char *before_id;      /* the page after this run */
-    const char *ids;            /* READ_ITEMS: a JSON array of ids; then none of the filters counts */
+    const char *before_id;      /* the page after this run, or item */
+    const char *ids;            /* a JSON array of ids; then none of the filters counts */
+    const char *run_id;
     const char *target;
     int64_t after_line;
     size_t limit;

@@ -259,7 +259,7 @@ static void files_of_one_name(void **state)
     assert_file(s, "out/work-items/input/1/x-2.csv", "b");
     list = shop_read_run(s, "work-items-in/workitems.json");
     assert_string_equal(list, "[{\"payload\":1,\"files\":{\"x.csv\":\"x.csv\",\"x-2.csv\":\"x-2.csv\","
-                              "\"workitems-2.json\":\"workitems-2.json\"}}]");
+                              "\"workitems.json\":\"workitems-2.json\"}}]");
     free(list);
     free(text);
     json_decref(event);

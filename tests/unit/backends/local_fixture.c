@@ -147,7 +147,9 @@ void shop_open(struct shop *s)
     struct error err = { 0 };
 
     assert_null(s->backend);
-    if (backend_local_new(&s->loop, s->state, &s->workspace, &s->reports, &s->backend, &err) != 0)
+    if (s->flows == NULL)
+        assert_int_equal(flows_new(&(struct flows_world) { .data = s }, &s->flows), 0);
+    if (backend_local_new(&s->loop, s->state, &s->workspace, s->flows, &s->reports, &s->backend, &err) != 0)
         fail_msg("%s", err.text);
 }
 
@@ -209,6 +211,7 @@ int shop_teardown(void **state)
     while (waitpid(-1, NULL, 0) > 0)
         continue;
     assert_int_equal(uv_loop_close(&s->loop), 0);
+    flows_free(s->flows);
     drop_collection(&s->told.collection);
     assert_int_equal(file_remove_tree(s->base, &err), 0);
     free(s);

@@ -25,6 +25,7 @@ struct told {
 
 struct shop {
     uv_loop_t loop;
+    struct flows *flows;
     struct backend *backend;        /* NULL: closed */
     struct backend_reports reports;
     struct workspace_config workspace;

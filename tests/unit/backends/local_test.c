@@ -474,7 +474,7 @@ static void no_supervisor(void **state)
     struct error err = { 0 };
 
     assert_int_equal(setenv("BELFRY_LIBEXEC", s->base, 1), 0);
-    assert_int_equal(backend_local_new(&s->loop, s->state, &s->workspace, &s->reports, &other, &err), BF_ENOENT);
+    assert_int_equal(backend_local_new(&s->loop, s->state, &s->workspace, s->flows, &s->reports, &other, &err), BF_ENOENT);
     assert_null(other);
     assert_non_null(strstr(err.text, "BELFRY_LIBEXEC"));
 }

@@ -202,11 +202,31 @@ static void names_are_plain(void **state)
 static void sections_that_this_version_lacks_say_so(void **state)
 {
     (void)state;
-    write_text(MAIN, "[step one]\ncommand = true\n[notify me]\non = failed\n" PROCESS "steps = one two\n");
+    write_text(MAIN, "[notify me]\non = failed\n" PROCESS);
+    CHECK({ MAIN, 1, { "[notify me]", "not supported" } });
+}
+
+static void steps_are_checked(void **state)
+{
+    (void)state;
+    write_text(MAIN, "[workspace w]\ntype = local\n"
+        "[step one]\ncommand = true\n[step bare]\nmax_parallel = 0\nitems = some\n"
+        "[process p]\nworkspace = w\nsteps = one onne one\n"
+        "[process both]\nworkspace = w\nsteps = one\ncommand = true\n"
+        "[process shell]\nworkspace = w\nsteps = one\nshell = yes\n"
+        "[process none]\nworkspace = w\nsteps =\n");
     CHECK(
-        { MAIN, 1, { "[step one]", "not supported" } },
-        { MAIN, 3, { "[notify me]", "not supported" } },
-        { MAIN, 10, { "[process p] steps: ", "not supported" } });
+        { MAIN, 5, { "[step bare]", "command is missing" } },
+        { MAIN, 6, { "[step bare] max_parallel: " } },
+        { MAIN, 7, { "[step bare] items: ", "neither all nor each" } },
+        { MAIN, 10, { "[process p] steps: ", "there is no [step onne]", "one" } },
+        { MAIN, 10, { "[process p] steps: ", "comes twice" } },
+        { MAIN, 13, { "[process both] steps: ", "not both" } },
+        { MAIN, 18, { "[process shell] shell: ", "[step" } },
+        { MAIN, 21, { "[process none] steps: ", "have to follow" } });
+    write_text(MAIN, "[http]\nlisten = none\n[workspace w]\ntype = local\n[step one]\ncommand = true\n"
+        "[process p]\nworkspace = w\nsteps = one\n");
+    CHECK({ MAIN, 7, { "[process p]", "work item API", "listen = none" } });
 }
 
 /* What belongs to one kind of workspace or process is refused in the other. */
@@ -338,6 +358,7 @@ int main(void)
         TEST(keys_of_a_bad_section_are_nobodys),
         TEST(names_are_plain),
         TEST(sections_that_this_version_lacks_say_so),
+        TEST(steps_are_checked),
         TEST(keys_of_the_other_kind_are_refused),
         TEST(only_the_loopback_is_listened_on),
         TEST(the_report_is_harmless),

@@ -1,0 +1,217 @@
+/* Outputs that a step run left as a list, for the file adapter: they become work items of the flow, their files go into the store.
+ * What a step run left is hostile: names are texts, only regular files beside the list are taken, links are not followed. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "belfry/base/file.h"
+#include "belfry/base/log.h"
+#include "steps_internal.h"
+
+#define LIST "work-items-out"
+#define OUTPUTS_MAX 100000
+#define LIST_AGAIN_MS 10000
+
+struct listed {
+    struct item_file file;
+    size_t output;                       /* whose it is */
+};
+
+struct reading {
+    uv_work_t work;
+    struct steps_run *run;
+    char id[ID_SIZE];
+    char *folder;
+    const char *dir;                     /* of the store */
+    json_t *list;
+    json_t *notes;
+    struct listed *files;
+    size_t file_count, cap;
+    struct record *records;
+    int status;
+    struct error error;
+};
+
+/* --- on the thread pool ------------------------------------------------------------------------------------------- */
+
+static void take_file(struct reading *r, int beside, size_t output, const char *name, const char *relative)
+{
+    struct listed *grown, *one;
+    uint8_t dice[10];
+    int fd = relative != NULL ? file_open_below(beside, relative) : -1;
+    struct stat st;
+    char *to;
+
+    if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        log_warning("step run %s: the work item's file %s is no file beside its list: it is left out", r->id, name);
+        if (fd >= 0)
+            (void)close(fd);
+        return;
+    }
+    if (r->file_count == r->cap) {
+        r->cap = r->cap > 0 ? 2 * r->cap : 16;
+        grown = reallocarray(r->files, r->cap, sizeof *grown);
+        if (grown == NULL)
+            abort();
+        r->files = grown;
+    }
+    one = &r->files[r->file_count];
+    *one = (struct listed) { .output = output };
+    if ((one->file.name = strdup(name)) == NULL)
+        abort();
+    r->file_count++;
+    id_random(dice, sizeof dice);
+    id_make(time_wall_ms(), dice, one->file.id);   /* id_new is the loop's */
+    to = file_join(r->dir, one->file.id);
+    r->status = to != NULL ? file_copy_fd(fd, name, to, 0640, &r->error) : error_set(&r->error, BF_ENOMEM, "out of memory");
+    one->file.size = st.st_size;
+    one->file.there = true;
+    free(to);
+    (void)close(fd);
+}
+
+static void read_list(uv_work_t *work)
+{
+    struct reading *r = work->data;
+    char *path = file_join(r->folder, LIST);
+    int beside = path != NULL ? open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+    json_t *item, *where;
+    const char *name;
+    size_t i;
+
+    r->list = local_read_list(r->folder, LIST, r->notes);
+    json_array_foreach(r->list, i, item) {
+        json_object_foreach(json_object_get(item, "files"), name, where) {
+            if (r->status == 0 && beside >= 0 && i < OUTPUTS_MAX)
+                take_file(r, beside, i, name, json_string_value(where));
+        }
+    }
+    if (beside >= 0)
+        (void)close(beside);
+    free(path);
+}
+
+/* --- on the loop -------------------------------------------------------------------------------------------------- */
+
+static void reading_free(struct reading *r)
+{
+    for (size_t i = 0; i < r->file_count; i++)
+        item_file_close(&r->files[i].file);
+    free(r->files);
+    free(r->records);
+    free(r->folder);
+    json_decref(r->list);
+    json_decref(r->notes);
+    free(r);
+}
+
+static void written(void *data, int status)
+{
+    struct reading *r = data;
+    struct steps_run *run = r->run;
+
+    (void)status;
+    reading_free(r);
+    (void)steps_run_release(run);
+}
+
+/* The outputs come with the end of the step run, in one commit: either all of it is known, or it is read again. */
+static void put_out(struct reading *r, struct steps_task *task)
+{
+    struct steps_run *run = r->run;
+    struct flow *flow = steps_flow(run);
+    const struct item_record *made;
+    char id[ID_SIZE], step_run[ID_SIZE];
+    size_t count = json_array_size(r->list);
+
+    memcpy(step_run, task->id, sizeof step_run);
+    r->records = calloc(r->file_count + 1, sizeof *r->records);
+    if (r->records == NULL)
+        abort();
+    for (size_t i = 0, f = 0; i < count && i < OUTPUTS_MAX; i++) {
+        const json_t *payload = json_object_get(json_array_get(r->list, i), "payload");
+        char *text = json_text(payload);
+
+        if (text == NULL)
+            abort();
+        id_new(time_wall_ms(), id);
+        if (flow_output(flow, step_run, task->task.item_id, time_wall_ms(), id, text, &made) == 0) {
+            for (; f < r->file_count && r->files[f].output == i; f++) {
+                memcpy(r->files[f].file.item, made->id, sizeof r->files[f].file.item);
+                r->records[f] = (struct record) { .kind = RECORD_ITEM_FILE, .item_file = &r->files[f].file };
+            }
+            flow_told(flow, made->id);
+        }
+        free(text);
+    }
+    if (r->list != NULL)
+        flow_spoke(flow, step_run);
+    if (task->end.ended_ms == 0)
+        task->end.ended_ms = time_wall_ms();
+    flow_ended(flow, step_run, &task->end);
+    steps_run_hold(run);
+    flows_save(run->steps->flows, flow, r->records, r->file_count, written, r);
+    steps_task_ended(task);
+}
+
+/* A full disk: the outputs stay where they are until there is room for them. */
+static void try_again(struct reading *r)
+{
+    struct steps_task *task = steps_task_find(r->run->steps, r->id);
+
+    log_warning("step run %s: its outputs cannot be taken in for now: %s", r->id, r->error.text);
+    task->list_again_ms = time_mono_ms() + LIST_AGAIN_MS;
+    steps_set_again(task->run->steps);
+    reading_free(r);
+}
+
+static void list_read(uv_work_t *work, int status)
+{
+    struct reading *r = work->data;
+    struct steps_run *run = r->run;
+    struct steps_task *task = steps_task_find(run->steps, r->id);
+
+    (void)status;
+    for (size_t i = 0; i < json_array_size(r->notes); i++)
+        log_warning("step run %s: %s", r->id, json_string_value(json_array_get(r->notes, i)));
+    if (task != NULL && !run->dropped && !run->steps->closing && r->status == 0)
+        put_out(r, task);
+    else if (task != NULL && !run->dropped && !run->steps->closing)
+        try_again(r);
+    else
+        reading_free(r);
+    (void)steps_run_release(run);
+}
+
+static void queue(struct steps_task *task)
+{
+    struct steps *s = task->run->steps;
+    struct reading *r = calloc(1, sizeof *r);
+
+    if (r == NULL || (r->folder = local_folder(s->inner, task->id)) == NULL || (r->notes = json_array()) == NULL)
+        abort();
+    r->run = task->run;
+    memcpy(r->id, task->id, sizeof r->id);
+    r->dir = flows_world(s->flows)->files_dir;
+    r->work.data = r;
+    steps_run_hold(task->run);
+    if (uv_queue_work(s->loop, &r->work, read_list, list_read) != 0)
+        abort();
+}
+
+void steps_read_list(struct steps_task *task)
+{
+    char *folder = local_folder(task->run->steps->inner, task->id), *path = folder != NULL ? file_join(folder, LIST "/workitems.json") : NULL;
+
+    if (path == NULL)
+        abort();
+    if (access(path, F_OK) == 0)
+        queue(task);
+    else
+        steps_task_ended(task);
+    free(path);
+    free(folder);
+}
