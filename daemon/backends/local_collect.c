@@ -403,6 +403,17 @@ static void keep_console(struct gathering *g, const char *from, const char *name
     free(to);
 }
 
+static void note_console(struct gathering *g, const char *path)
+{
+    json_t *step;
+    size_t i;
+
+    json_array_foreach(g->collected.steps, i, step) {
+        if (json_str(step, "id") != NULL && strcmp(json_str(step, "id"), g->part->id) == 0)
+            (void)json_object_set_new(step, "console", json_pack("{s:s}", "path", path));
+    }
+}
+
 /* The step run's own, beside that of the whole run. */
 static void keep_part_console(struct gathering *g)
 {
@@ -414,6 +425,7 @@ static void keep_part_console(struct gathering *g)
         g->status = error_set(&g->error, BF_ENOMEM, "out of memory");
     else if ((g->status = file_make_dirs(dir, 0750, &g->error)) == 0)
         keep_console(g, from, buf_str(&name));
+    note_console(g, buf_str(&name));
     buf_close(&name);
     free(from);
     free(dir);

@@ -359,6 +359,15 @@ static void forget(struct backend *base, const char *run_id)
     s->plain->base.ops->forget(&s->plain->base, run_id);
 }
 
+/* The API has changed what waits. */
+static void look(struct backend *base, const char *run_id)
+{
+    struct steps_run *run = steps_run_find((struct steps *)base, run_id);
+
+    if (run != NULL && run->told)
+        steps_go(run);
+}
+
 static char *console(struct backend *base, const char *run_id)
 {
     const struct steps *s = (struct steps *)base;
@@ -433,6 +442,7 @@ static const struct backend_ops steps_ops = {
     .find = find,
     .follow = follow,
     .stop = stop,
+    .look = look,
     .collect = collect,
     .forget = forget,
     .console = console,

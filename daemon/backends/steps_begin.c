@@ -245,25 +245,49 @@ static void noted(void *data, int status)
         abort();
 }
 
-static void note_steps(struct begin *b)
+/* Notes with the run which steps it has: another configuration may have others. Takes the names. */
+static void note_steps(struct steps_run *run, json_t *names, void (*done)(void *data, int status), void *data)
 {
-    const struct backend_reports *r = b->run->steps->base.reports;
-    json_t *memo = json_pack("{s:o}", "steps", names_of(NULL, b->run->process));
+    const struct backend_reports *r = run->steps->base.reports;
+    json_t *memo = json_pack("{s:o}", "steps", names);
     char *text = json_text(memo);
 
     if (text == NULL)
         abort();
-    r->write_memo(r->data, b->run->id, text, noted, b);
+    r->write_memo(r->data, run->id, text, done, data);
     free(text);
     json_decref(memo);
 }
 
-static void retried(void *data, int status)
+static void noted_again(void *data, int status)
 {
     struct steps_run *run = data;
+    const struct backend_reports *r = run->steps->base.reports;
+    struct error why;
+    char id[ID_SIZE];
 
-    if (steps_run_release(run) && status == 0)
+    memcpy(id, run->id, sizeof id);
+    if (!steps_run_release(run))
+        return;
+    if (status == 0) {
         steps_go(run);
+        return;
+    }
+    error_set(&why, BF_ECANCELED, "the run was stopped before it began");
+    r->not_started(r->data, id, &why, false, 0);
+}
+
+/* Another attempt: it goes on where the last one failed. */
+static void go_on(struct steps_run *run, struct flow *flow)
+{
+    json_t *names = json_array();
+
+    for (size_t i = 0; i < flow_steps(flow); i++)
+        (void)json_array_append_new(names, json_string(flow_step_name(flow, i)));
+    flow_set_attempt(flow, run->record.attempt);
+    (void)flow_retry(flow, time_wall_ms());
+    flows_save(run->steps->flows, flow, NULL, 0, NULL, NULL);
+    note_steps(run, names, noted_again, run);
 }
 
 void steps_begin(struct steps_run *run, const json_t *event, const json_t *input)
@@ -273,10 +297,7 @@ void steps_begin(struct steps_run *run, const json_t *event, const json_t *input
 
     steps_run_hold(run);
     if (flow != NULL) {
-        /* Another attempt: it goes on where the last one failed. */
-        flow_set_attempt(flow, run->record.attempt);
-        (void)flow_retry(flow, time_wall_ms());
-        flows_save(run->steps->flows, flow, NULL, 0, retried, run);
+        go_on(run, flow);
         return;
     }
     b = calloc(1, sizeof *b);
@@ -288,5 +309,5 @@ void steps_begin(struct steps_run *run, const json_t *event, const json_t *input
     b->input = json_incref((json_t *)(uintptr_t)input);
     name_files(b);
     tell_apart(b);
-    note_steps(b);
+    note_steps(run, names_of(NULL, run->process), noted, b);
 }

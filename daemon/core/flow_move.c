@@ -157,32 +157,27 @@ void flow_outcome(const struct flow *f, struct run_end *end, char words[256])
 
 /* --- another attempt ---------------------------------------------------------------------------------------------- */
 
-static void drop_outputs(struct flow *f, const struct flow_item *of, int64_t now_ms)
+static void forget_item(struct flow *f, struct flow_item *item)
+{
+    flow_unplace(f, item);
+    item->dropped = true;
+    flow_item_changed(f, item);
+}
+
+static void drop_outputs(struct flow *f, const struct flow_item *of)
 {
     struct flow_item *item;
 
     for (item = f->items; item != NULL; item = item->hh.next) {
         if (item->dropped || item->r.state != ITEM_NEW || item->r.step <= of->r.step || strcmp(item->r.parent, of->r.id) != 0)
             continue;
-        flow_unplace(f, item);
-        item->r.updated_ms = now_ms;
-        item->dropped = true;
-        flow_item_changed(f, item);
+        forget_item(f, item);
     }
 }
 
-bool flow_retry(struct flow *f, int64_t now_ms)
+/* The step runs that failed are told of no more: what they failed at is tried again, or was settled. */
+static void forgive(struct flow *f)
 {
-    bool any = false;
-
-    for (struct flow_item *item = f->items; item != NULL; item = item->hh.next) {
-        if (item->dropped || item->r.state != ITEM_FAILED || (size_t)item->r.step >= f->count)
-            continue;
-        drop_outputs(f, item, now_ms);
-        move(f, item, item->r.step, ITEM_NEW, now_ms);
-        any = true;
-    }
-    /* The step runs that failed are told of no more: what they failed at is tried again. */
     for (struct flow_run *run = f->runs; run != NULL; run = run->hh.next) {
         if (run->r.state == STEP_FAILED && !run->r.forgiven) {
             run->r.forgiven = true;
@@ -190,7 +185,62 @@ bool flow_retry(struct flow *f, int64_t now_ms)
         }
     }
     f->halted = false;
+}
+
+bool flow_retry(struct flow *f, int64_t now_ms)
+{
+    bool any = false;
+
+    /* What a person has settled one by one is not to be undone: with items that wait, those alone are meant. */
+    if (flow_waiting(f) == 0) {
+        for (struct flow_item *item = f->items; item != NULL; item = item->hh.next)
+            any = flow_wish(f, item->r.id, WISH_RETRY, now_ms) || any;
+    }
+    forgive(f);
     return any;
+}
+
+bool flow_wish(struct flow *f, const char *item_id, enum item_wish wish, int64_t now_ms)
+{
+    struct flow_item *item = flow_item_find(f, item_id);
+
+    if (item == NULL || (size_t)item->r.step >= f->count || (item->r.state != ITEM_FAILED && item->r.state != ITEM_NEW) ||
+        (wish == WISH_RETRY && item->r.state == ITEM_NEW))
+        return false;
+    switch (wish) {
+    case WISH_RETRY:
+        drop_outputs(f, item);
+        move(f, item, item->r.step, ITEM_NEW, now_ms);
+        break;
+    case WISH_DONE:
+        move(f, item, item->r.step, ITEM_DONE, now_ms);
+        break;
+    case WISH_DROP:
+        forget_item(f, item);
+        break;
+    }
+    return true;
+}
+
+size_t flow_failed(const struct flow *f)
+{
+    size_t failed = 0;
+
+    for (size_t i = 0; i < f->count; i++)
+        failed += f->places[i].failed;
+    return failed;
+}
+
+size_t flow_waiting(const struct flow *f)
+{
+    const struct flow_item *item;
+    size_t waiting = 0;
+
+    for (size_t i = 0; i < f->count; i++) {
+        TAILQ_FOREACH(item, &f->places[i].waiting, next)
+            waiting++;
+    }
+    return waiting;
 }
 
 void flow_settle_waiting(struct flow *f, int64_t now_ms, bool as_done, const char *code, const char *why)

@@ -15,6 +15,7 @@ libbelfry_a_SOURCES += \
 	daemon/core/move.c \
 	daemon/core/report.c \
 	daemon/core/recover.c \
+	daemon/core/reopen.c \
 	daemon/core/internal.h
 noinst_HEADERS += \
 	include/belfry/core/overlap.h \

@@ -65,7 +65,7 @@ static void introduce(struct house *h)
     h->host = (struct serve_host) { .data = h, .journal = h->journal, .engine = h->engine, .keyring = h->keyring, .flows = h->flows, .vault = h->vault, .bell = &h->bell,
         .config = config_of, .record = house_record, .status = house_status, .triggers = house_triggers, .next = house_next,
         .pause = house_pause, .reload = house_reload, .console = house_console, .ready = house_ready,
-        .callback = house_callback,
+        .callback = house_callback, .wish = house_wish,
         .metrics = house_metrics };
 }
 

@@ -20,7 +20,9 @@ struct job {
     struct collection collected;
     json_t *result;            /* for the record: what run.json says of results, and where they lie */
     const char *backend;
-    bool revision;             /* of a run that had ended before */
+    json_t *before;            /* the record's, of a run that had ended before: this is a revision of it */
+    unsigned revision;         /* its number; 0: none */
+    bool afterthought;         /* nobody took the run up again: it was completed where it ran (revise.c) */
     int status;
     struct error error;
     struct job *next;
@@ -39,6 +41,7 @@ static void job_free(struct job *j)
     json_decref(j->collected.artifacts);
     json_decref(j->collected.notes);
     json_decref(j->result);
+    json_decref(j->before);
     free(j);
 }
 
@@ -47,7 +50,7 @@ static void finish(struct job *j)
     struct house *h = j->house;
     char *result = j->status == 0 ? json_text(j->result) : NULL;
 
-    if (j->revision) {
+    if (j->afterthought) {
         revise_published(h, j->run.id, j->status, &j->error, result, j->run.backend_state);
         free(result);
         job_free(j);
@@ -70,8 +73,8 @@ static void publish(uv_work_t *work)
 
     if (whole == NULL)
         j->status = error_set(&j->error, BF_ENOMEM, "out of memory");
-    else if (j->revision)
-        j->status = folder_revise(j->staging, j->place, whole, &j->error);
+    else if (j->revision > 0)
+        j->status = folder_revise(j->staging, j->place, j->revision, whole, &j->error);
     else
         j->status = folder_publish(j->staging, j->place, whole, &existing, &j->error);
     json_decref(whole);
@@ -100,7 +103,7 @@ static void put(json_t *result, const char *name, json_t *value)
 }
 
 /* The revision's own files lie in a folder of it. */
-static void move_paths(json_t *value)
+static void move_paths(json_t *value, const char *revision)
 {
     json_t *path = json_object_get(value, "path"), *member;
     const char *name;
@@ -108,16 +111,66 @@ static void move_paths(json_t *value)
     size_t i;
 
     if (json_is_string(path)) {
-        buf_addf(&moved, "%s/%s", FOLDER_REVISION, json_string_value(path));
+        buf_addf(&moved, "%s/%s", revision, json_string_value(path));
         (void)json_object_set_new(value, "path", json_string(buf_str(&moved)));
         buf_close(&moved);
     }
     json_object_foreach(value, name, member) {
         if (strcmp(name, "payload") != 0)
-            move_paths(member);
+            move_paths(member, revision);
     }
     json_array_foreach(value, i, member)
-        move_paths(member);
+        move_paths(member, revision);
+}
+
+static json_t *with_id(json_t *list, const char *id)
+{
+    json_t *one;
+    size_t i;
+
+    json_array_foreach(list, i, one) {
+        if (id != NULL && json_str(one, "id") != NULL && strcmp(json_str(one, "id"), id) == 0)
+            return one;
+    }
+    return NULL;
+}
+
+/* What earlier attempts left, and this one has not again: their step runs' consoles and artifacts. */
+static void keep_earlier(struct job *j)
+{
+    json_t *steps = json_object_get(j->result, "steps"), *earlier = json_object_get(j->before, "steps");
+    json_t *artifacts = json_object_get(j->result, "artifacts"), *old = json_array(), *step, *artifact, *known;
+    size_t i;
+
+    json_array_foreach(steps, i, step) {
+        known = with_id(earlier, json_str(step, "id"));
+        if (known != NULL && json_object_get(step, "console") == NULL && json_object_get(known, "console") != NULL)
+            (void)json_object_set(step, "console", json_object_get(known, "console"));
+    }
+    json_array_foreach(json_object_get(j->before, "artifacts"), i, artifact) {
+        known = with_id(steps, json_str(artifact, "step_run"));
+        if (known != NULL)
+            (void)json_array_append(old, artifact);
+    }
+    (void)json_array_extend(old, artifacts);
+    (void)json_object_set_new(j->result, "artifacts", old);
+}
+
+static void number_revision(struct job *j)
+{
+    char name[FOLDER_REVISION_SIZE];
+
+    folder_revision_name(j->revision, name);
+    move_paths(json_object_get(j->result, "steps"), name);
+    move_paths(json_object_get(j->result, "work_items"), name);
+    move_paths(json_object_get(j->result, "artifacts"), name);
+    (void)json_put_int(j->result, "revision", j->revision);
+    keep_earlier(j);
+    if (!j->afterthought)
+        return;
+    (void)json_object_set_new(j->result, "revised", json_object());
+    (void)json_put(json_object_get(j->result, "revised"), "state", run_state_name(j->run.state));
+    (void)json_put_time(json_object_get(j->result, "revised"), "ended", j->run.ended_ms);
 }
 
 static void begin_publish(struct job *j)
@@ -129,14 +182,8 @@ static void begin_publish(struct job *j)
     if (json_array_size(j->collected.notes) > 0)
         put(j->result, "notes", j->collected.notes);
     (void)json_put(j->result, "results", j->place);
-    if (j->revision) {
-        move_paths(json_object_get(j->result, "work_items"));
-        move_paths(json_object_get(j->result, "artifacts"));
-        (void)json_put_int(j->result, "revision", 2);
-        (void)json_object_set_new(j->result, "revised", json_object());
-        (void)json_put(json_object_get(j->result, "revised"), "state", run_state_name(j->run.state));
-        (void)json_put_time(json_object_get(j->result, "revised"), "ended", j->run.ended_ms);
-    }
+    if (j->revision > 0)
+        number_revision(j);
     j->house->working++;
     if (uv_queue_work(j->house->loop, &j->work, publish, published) != 0)
         abort();
@@ -252,14 +299,17 @@ void collect_drop(struct house *h)
     }
 }
 
-static void collect_run(struct house *h, const struct run_record *run, bool revision)
+static void collect_run(struct house *h, const struct run_record *run, bool afterthought)
 {
     struct job *j = calloc(1, sizeof *j);
 
     if (j == NULL || run_record_copy(&j->run, run) != 0 || (j->results_dir = strdup(h->config->daemon.results_dir)) == NULL)
         abort();
     j->house = h;
-    j->revision = revision;
+    j->afterthought = afterthought;
+    j->before = run->result != NULL ? json_parse(run->result, strlen(run->result), NULL) : NULL;
+    if (j->before != NULL)
+        j->revision = (unsigned)json_int(j->before, "revision", 1) + 1;
     j->read = (struct journal_read) { .kind = READ_RUN, .state = -1, .cb = loaded, .data = j };
     memcpy(j->read.id, run->id, sizeof j->read.id);
     h->working++;

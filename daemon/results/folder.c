@@ -101,18 +101,28 @@ int folder_publish(const char *staging, const char *place, const json_t *run_jso
     return status;
 }
 
-static int keep_first(const char *run_json_path, const char *first_path, struct error *err)
+static int keep_before(const char *run_json_path, const char *first_path, struct error *err)
 {
     if (link(run_json_path, first_path) != 0 && errno != EEXIST)
         return error_errno(err, errno, "cannot keep %s as %s", run_json_path, first_path);
     return 0;
 }
 
-int folder_revise(const char *staging, const char *place, const json_t *run_json_value, struct error *err)
+void folder_revision_name(unsigned number, char name[FOLDER_REVISION_SIZE])
 {
-    char *text = json_dumps(run_json_value, JSON_INDENT(2)), *path = file_join(place, "run.json");
-    char *first = file_join(place, "run.1.json"), *revision = file_join(place, FOLDER_REVISION);
+    (void)snprintf(name, FOLDER_REVISION_SIZE, "revision-%u", number);
+}
+
+int folder_revise(const char *staging, const char *place, unsigned number, const json_t *run_json_value, struct error *err)
+{
+    char *text = json_dumps(run_json_value, JSON_INDENT(2)), *path = file_join(place, "run.json"), *first, *revision;
+    char name[FOLDER_REVISION_SIZE], before[FOLDER_REVISION_SIZE];
     int status = 0;
+
+    folder_revision_name(number, name);
+    (void)snprintf(before, sizeof before, "run.%u.json", number - 1);
+    first = file_join(place, before);
+    revision = file_join(place, name);
 
     if (text == NULL || path == NULL || first == NULL || revision == NULL)
         status = error_set(err, BF_ENOMEM, "out of memory");
@@ -122,7 +132,7 @@ int folder_revise(const char *staging, const char *place, const json_t *run_json
         if (rename(staging, revision) != 0)
             status = error_errno(err, errno, "cannot rename %s to %s", staging, revision);
         if (status == 0)
-            status = keep_first(path, first, err);
+            status = keep_before(path, first, err);
         if (status == 0)
             status = file_write_atomic(path, text, strlen(text), 0640, err);
     }

@@ -43,7 +43,7 @@ const struct operation operations[] = {
     { "GET", "/processes/{}/work-items", "listWorkItemsOfProcess", MAY_READ_WORK_ITEMS, api_items_of_process, "state limit", false },
     { "GET", "/process-runs/{}/work-items", "listWorkItemsOfProcessRun", MAY_READ_WORK_ITEMS, api_items_of_run, "state limit", false },
     { "POST", "/work-items", "createWorkItem", MAY_WRITE_WORK_ITEMS, api_item_make, NULL, false },
-    { "POST", "/work-items/batch", "runWorkItemBatchOperation", MAY_WRITE_WORK_ITEMS, NULL, NULL, false },
+    { "POST", "/work-items/batch", "runWorkItemBatchOperation", MAY_WRITE_WORK_ITEMS, api_batch, NULL, false },
     { "GET", "/work-items/{}", "getWorkItem", MAY_READ_WORK_ITEMS, api_item, NULL, false },
     { "POST", "/work-items/{}/payload", "updateWorkItemPayload", MAY_WRITE_WORK_ITEMS, api_item_payload, NULL, false },
     { "PUT", "/work-items/{}/payload", "updateWorkItemPayloadByPut", MAY_WRITE_WORK_ITEMS, api_item_payload, NULL, false },

@@ -159,6 +159,10 @@ void robot_reserve(const struct api_call *call);
 void robot_release(const struct api_call *call);
 void robot_output(const struct api_call *call);
 
+/* --- wishes.c --- */
+void api_batch(const struct api_call *call);
+void api_old_retry(const struct api_call *call);
+
 /* --- api_files.c --- */
 /* The body announces a file of that item, which has those: answered with where its bytes go, in that shape (which takes form). */
 void api_file_announce(const struct api_call *call, const char *item_id, const struct item_file *files, size_t count,

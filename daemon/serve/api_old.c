@@ -504,7 +504,7 @@ const struct operation process_v1_operations[] = {
     { "GET", "/processes/{}/work-items", "listWorkItems", MAY_READ_WORK_ITEMS, waiting_items, "includeData", false },
     { "GET", RUN "/work-items", "listRunWorkItems", MAY_READ_WORK_ITEMS, run_items, "includeData sortBy sortOrder", false },
     { "GET", "/processes/{}/work-items/{}", "getWorkItem", MAY_READ_WORK_ITEMS, item, "includeData", false },
-    { "POST", "/processes/{}/work-items/{}/retry", "retryWorkItem", MAY_WRITE_WORK_ITEMS, NULL, NULL, false },
+    { "POST", "/processes/{}/work-items/{}/retry", "retryWorkItem", MAY_WRITE_WORK_ITEMS, api_old_retry, NULL, false },
     { "POST", STEP "/reserve-next-work-item", "reserveNextWorkItem", RUN_TOKEN, robot_reserve, NULL, false },
     { "POST", STEP "/release-work-item", "releaseWorkItem", RUN_TOKEN, robot_release, NULL, false },
     { "POST", "/processes/{}/work-items/{}/output", "createOutputWorkItem", RUN_TOKEN, robot_output, NULL, false },

@@ -60,12 +60,29 @@ void serve_send_file(struct http_exchange *x, int fd, const char *type, int64_t 
     http_respond_file(x, 200, type, fd, offset, len < most ? len : most, NULL, 0);
 }
 
+/* That of the last revision, if it has one. */
+static int open_latest(const char *folder, int revision, const char *name)
+{
+    struct buf path = { 0 };
+    int fd = -1;
+
+    buf_addf(&path, "revision-%d/%s", revision, name);
+    if (revision > 1)
+        fd = open_in(folder, buf_str(&path));
+    buf_close(&path);
+    return fd >= 0 ? fd : open_in(folder, name);
+}
+
 int serve_open_console(const struct serve_room *room, const struct run_record *run)
 {
     char *live = NULL;
     json_t *result;
     const char *dir = results_of(run, &result);
-    int fd = dir != NULL ? open_in(dir, "console.log") : -1;
+    int fd;
+
+    if (!run_state_is_end(run->state))
+        dir = NULL;   /* what is there is of an earlier end */
+    fd = dir != NULL ? open_latest(dir, (int)json_int(result, "revision", 1), "console.log") : -1;
 
     if (dir == NULL)
         live = room->host.console(room->host.data, run);

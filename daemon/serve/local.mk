@@ -7,6 +7,7 @@ libbelfry_a_SOURCES += \
 	daemon/serve/api_items.c \
 	daemon/serve/api_robot.c \
 	daemon/serve/uploads.c \
+	daemon/serve/wishes.c \
 	daemon/serve/api_old.c \
 	daemon/serve/api_outputs.c \
 	daemon/serve/api_reference.c \

@@ -92,6 +92,7 @@ static const struct route routes[] = {
     { "GET", "/belfry/v1/runs/{}/log", DOOR_SOCKET, serve_log },
     { "GET", "/belfry/v1/runs/{}/files/*", DOOR_SOCKET, serve_file },
     { "POST", "/belfry/v1/runs/{}/cancel", DOOR_SOCKET, serve_cancel },
+    { "POST", "/belfry/v1/runs/{}/retry", DOOR_SOCKET, serve_retry },
     { "POST", "/belfry/v1/processes/{}/runs", DOOR_SOCKET, serve_begin },
     { "GET", "/belfry/v1/keys", DOOR_SOCKET, serve_keys },
     { "GET", "/belfry/v1/keys/{}", DOOR_SOCKET, serve_key },

@@ -93,6 +93,9 @@ void serve_item_file_link(const struct serve_room *room, const char *file_id, st
 void serve_upload(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
 void serve_item_file(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
 
+/* --- wishes.c --- */
+void serve_retry(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
+
 /* --- files.c --- */
 /* Answers with an open regular file, from offset on; takes the descriptor. */
 void serve_send_file(struct http_exchange *x, int fd, const char *type, int64_t offset, int64_t most);

@@ -34,7 +34,7 @@ static void build_items(struct query *q, const struct journal_read *a)
         add(q, " ORDER BY w.rowid LIMIT :limit");
         return;
     }
-    add(q, "w.run_id IS NULL");
+    add(q, "w.run_id IS NULL AND w.state=0");
     if (a->workspace != NULL)
         add(q, " AND w.workspace=:workspace");
     if (a->process != NULL)

@@ -37,7 +37,7 @@ static const char *const sql[ST_COUNT] = {
     /* A firing that is skipped takes nothing. */
     [ST_ITEM_TAKE] = "UPDATE work_items SET run_id=?2,updated=?3 WHERE id=?1 AND run_id IS NULL"
                      " AND EXISTS (SELECT 1 FROM runs WHERE id=?2 AND state<>9)",
-    [ST_ITEM_TAKEN] = "SELECT run_id FROM work_items WHERE id=?1 AND run_id IS NOT NULL",
+    [ST_ITEM_TAKEN] = "SELECT run_id FROM work_items WHERE id=?1 AND (run_id IS NOT NULL OR state<>0)",
     [ST_STEP_RUN] = "INSERT INTO step_runs VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14) ON CONFLICT (id) DO UPDATE SET"
                     " state=excluded.state, started=excluded.started, ended=excluded.ended, exit_code=excluded.exit_code,"
                     " forgiven=excluded.forgiven, spoke=excluded.spoke, error_code=excluded.error_code,"

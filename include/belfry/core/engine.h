@@ -7,6 +7,7 @@
  *   who calls        what                                         what the engine orders then
  *   a trigger        engine_admit                                 commit, then start
  *   a person         engine_cancel                                commit, then stop
+ *                    engine_reopen                                commit, then start
  *   the backend      engine_started, _not_started, _start_unknown,
  *                    _found, _ended, _collected                   commit, then follow, find, collect, publish
  *   the clock        engine_wake                                  what has come due: retries, look-ups, deadlines
@@ -123,6 +124,11 @@ int engine_admit(struct engine *engine, struct instant now, struct admission *ad
 
 /* Asks for a run's end. 0 when it is on its way, BF_ENOENT when no such run is open. `reason` is copied. */
 int engine_cancel(struct engine *engine, struct instant now, const char *run_id, enum run_state as, const char *reason);
+/* Takes up a run that has ended: it is queued again, as a further attempt, with `count` records (lent) in the same commit; then
+ * done(data, status), as in admission. 0: the callback will come. Else refused on the spot: BF_EEXIST (it is open), BF_EINVAL
+ * (it completed, or was skipped), BF_ENOENT (its process is not configured), BF_ENOMEM. */
+int engine_reopen(struct engine *engine, struct instant now, const struct run_record *run, const struct record *with, size_t count,
+                  void (*done)(void *data, int status), void *data);
 /* No new starts (the daemon stops, or a person paused a process): firings are still admitted and queued. */
 void engine_hold(struct engine *engine, bool hold);
 

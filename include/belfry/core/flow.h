@@ -60,6 +60,12 @@ void flow_halt(struct flow *flow);
 /* Another attempt: what has failed waits again, in its step. What it had put out, and nobody has taken, goes: it will be made
  * again. False when nothing had failed. */
 bool flow_retry(struct flow *flow, int64_t now_ms);
+/* What a person wants done with an item that failed (or, to be dropped or done, still waits): tried again, taken as done, forgotten.
+ * False when the item is not there, or not where that can be done. */
+enum item_wish { WISH_RETRY, WISH_DONE, WISH_DROP };
+bool flow_wish(struct flow *flow, const char *item_id, enum item_wish wish, int64_t now_ms);
+size_t flow_failed(const struct flow *flow);       /* items */
+size_t flow_waiting(const struct flow *flow);
 /* What still waits is not worked on any more: done, or failed for that reason. */
 void flow_settle_waiting(struct flow *flow, int64_t now_ms, bool as_done, const char *code, const char *why);
 

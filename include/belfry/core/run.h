@@ -9,6 +9,7 @@
  *       ├─▶ starting   (a free lane: the intent is written with the firing itself)
  *       └─▶ skipped
  *
+ * A run that ended, but for completed and skipped, may be taken up again by a person: back to queued, as a further attempt.
  * A run's record is written before each move is acted upon; what is in memory is what is on disk.
  */
 #ifndef BELFRY_CORE_RUN_H

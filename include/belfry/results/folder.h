@@ -20,12 +20,14 @@ int folder_stage(const char *results_dir, const struct run_record *run, char **s
  * run.json is left as it is (a crash came between publishing and the record) and *existing is set. Blocking. */
 int folder_publish(const char *staging, const char *place, const json_t *run_json, int *existing, struct error *err);
 
-#define FOLDER_REVISION "revision-2"
+#define FOLDER_REVISION_SIZE 24
+/* "revision-2" … */
+void folder_revision_name(unsigned number, char name[FOLDER_REVISION_SIZE]);
 
-/* A second revision of what was published: the staging folder becomes place/revision-2, run.json is kept as run.1.json, and
- * the new one takes its place, last. May be repeated after a crash. A place that is gone (old results are deleted) stays
+/* Revision `number` (from 2) of what was published: the staging folder becomes place/revision-N, run.json is kept as run.(N-1).json,
+ * and the new one takes its place, last. May be repeated after a crash. A place that is gone (old results are deleted) stays
  * gone: 0. Blocking. */
-int folder_revise(const char *staging, const char *place, const json_t *run_json, struct error *err);
+int folder_revise(const char *staging, const char *place, unsigned number, const json_t *run_json, struct error *err);
 
 /* The record as SPEC §9 shows it. `event` may be NULL; `result` is {"steps", "work_items", "artifacts", "notes"?, "dir"}
  * or NULL. A new reference. Also what the API and the command line show of a run. */

@@ -12,6 +12,7 @@
  *   GET  /belfry/v1/runs/ID/log?offset=                                   text, SERVE_LOG_PIECE bytes at most
  *   GET  /belfry/v1/runs/ID/files/PATH                                    a file of the results
  *   POST /belfry/v1/runs/ID/cancel {"reason"?}                            202 {"accepted"}; 409 when it has ended
+ *   POST /belfry/v1/runs/ID/retry {"work_item_ids"?}                      202 {"accepted"}; 409 when nothing has failed
  *   GET  /belfry/v1/keys  /workspaces/W/keys                              {"data": [key …]}
  *   POST /belfry/v1/workspaces/W/keys {"name", "permissions", "expires_at"?}   key, with its value in "key"
  *   GET, POST, DELETE /belfry/v1/keys/ID  /workspaces/W/keys/ID           a key with its value; edited; removed
@@ -62,6 +63,10 @@ struct serve_host {
     char *(*console)(void *data, const struct run_record *run);
     /* A Control Room's word of a run: false when the signature is not good. */
     bool (*callback)(void *data, const char *run_id, const char *signature, const void *body, size_t len);
+    /* What a person wants done with work items of a run (of that workspace; NULL: any), or a run as a whole (ids NULL); then done, perhaps within the call: 0,
+     * BF_ENOENT, BF_EAGAIN (it is not where that can be done: a conflict), or why it could not be written down. */
+    void (*wish)(void *data, const char *workspace, const char *run_id, enum item_wish what, const json_t *ids,
+                 void (*done)(void *data, int status, const struct error *why), void *done_data);
     bool (*ready)(void *data, const char **why);
     /* Prometheus text. */
     void (*metrics)(void *data, struct buf *text);

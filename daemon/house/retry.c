@@ -1,0 +1,227 @@
+/*
+ * What a person wants done with work items that failed: tried again, taken as done, forgotten. A run that has ended is taken up
+ * again for that, as a further attempt; its results get another revision. A run without a flow is tried again as a whole.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "belfry/backends/backend.h"
+#include "house.h"
+
+struct wish {
+    struct house *house;
+    char run_id[ID_SIZE];
+    char *workspace;                 /* that it has to be in; NULL: any */
+    enum item_wish what;
+    json_t *ids;                     /* NULL: all that failed */
+    struct journal_read run, steps, items;
+    struct run_record record;
+    struct flow *flow;               /* until the flows have it */
+    struct flow_changes changes;
+    struct error why;
+    int status;
+    void (*done)(void *data, int status, const struct error *why);
+    void *data;
+};
+
+static void finish(struct wish *w, int status)
+{
+    struct house *h = w->house;
+
+    w->done(w->data, status, &w->why);
+    run_record_close(&w->record);
+    flow_free(w->flow);
+    flow_changes_close(&w->changes);
+    json_decref(w->ids);
+    free(w->workspace);
+    free(w);
+    h->working--;
+    house_settle(h);
+}
+
+static void refuse(struct wish *w, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+static void refuse(struct wish *w, int status, const char *format, ...)
+{
+    struct buf text = { 0 };
+    va_list ap;
+
+    va_start(ap, format);
+    buf_vaddf(&text, format, ap);
+    va_end(ap);
+    error_set(&w->why, status, "%s", buf_str(&text));
+    buf_close(&text);
+    finish(w, status);
+}
+
+/* All of the wish or nothing: the first item that it cannot be done with, or NULL. */
+static const char *apply(struct flow *flow, const struct wish *w)
+{
+    const json_t *id;
+    size_t i;
+
+    json_array_foreach(w->ids, i, id) {
+        if (!flow_wish(flow, json_string_value(id), w->what, time_wall_ms()))
+            return json_string_value(id);
+    }
+    if (w->ids == NULL && !flow_retry(flow, time_wall_ms()))
+        return "";
+    return NULL;
+}
+
+/* --- a run that is open ------------------------------------------------------------------------------------------- */
+
+static void open_saved(void *data, int status)
+{
+    struct wish *w = data;
+    struct house *h = w->house;
+    const struct run_record *run = engine_run(h->engine, w->run_id);
+    struct home *home = run != NULL ? home_find(h, run->workspace) : NULL;
+
+    if (status == 0 && home != NULL && home->backend->ops->look != NULL && h->storey == STOREY_ALL)
+        home->backend->ops->look(home->backend, w->run_id);
+    finish(w, status);
+}
+
+static void change_open(struct wish *w, struct flow *flow)
+{
+    const char *not_that = apply(flow, w);
+
+    if (not_that != NULL)
+        refuse(w, BF_EAGAIN, not_that[0] != '\0' ? "the work item %s has not failed" : "the run goes on, and no work item of it has failed%s", not_that);
+    else
+        flows_save(w->house->flows, flow, NULL, 0, open_saved, w);
+}
+
+/* --- a run that has ended ----------------------------------------------------------------------------------------- */
+
+static void reopened(void *data, int status)
+{
+    struct wish *w = data;
+    struct house *h = w->house;
+
+    if (status == 0 && w->flow != NULL) {
+        flows_add(h->flows, w->flow);
+        w->flow = NULL;
+    }
+    if (status != 0)
+        error_set(&w->why, status, "it could not be written down: %s", error_name(status));
+    finish(w, status);
+}
+
+static void reopen(struct wish *w)
+{
+    int status;
+
+    if (w->flow != NULL && flow_take_changes(w->flow, &w->changes) != 0)
+        abort();
+    status = engine_reopen(w->house->engine, time_now(), &w->record, w->changes.records, w->changes.count, reopened, w);
+    if (status == BF_EINVAL)
+        refuse(w, BF_EAGAIN, "run %s is %s: there is nothing to be tried again", w->run_id, run_state_name(w->record.state));
+    else if (status == BF_ENOENT)
+        refuse(w, BF_ENOENT, "the process %s is no longer in the configuration", w->record.process);
+    else if (status != 0)
+        refuse(w, BF_EAGAIN, "run %s goes on: it was taken up a moment ago", w->run_id);
+}
+
+static void items_came(struct journal_read *read, int status)
+{
+    struct wish *w = read->data;
+    const char *not_that;
+
+    if (status != 0) {
+        refuse(w, status, "%s", read->error.text);
+        return;
+    }
+    for (size_t i = 0; i < read->count; i++) {
+        if (flow_put_item(w->flow, &read->rows[i].item) != 0)
+            abort();
+    }
+    not_that = apply(w->flow, w);
+    if (not_that != NULL) {
+        refuse(w, BF_EAGAIN, not_that[0] != '\0' ? "the work item %s has not failed" : "no work item of the run has failed%s", not_that);
+        return;
+    }
+    /* With items still failed that nobody wants tried again, the run stays what it is; else it goes on, or is over anew. */
+    if (flow_waiting(w->flow) > 0 || flow_failed(w->flow) == 0) {
+        reopen(w);
+        return;
+    }
+    flows_add(w->house->flows, w->flow);
+    flows_save(w->house->flows, w->flow, NULL, 0, NULL, NULL);
+    flows_drop(w->house->flows, w->run_id);
+    w->flow = NULL;
+    finish(w, 0);
+}
+
+static void steps_came(struct journal_read *read, int status)
+{
+    struct wish *w = read->data;
+    struct house *h = w->house;
+
+    if (status != 0) {
+        refuse(w, status, "%s", read->error.text);
+        return;
+    }
+    if (read->count == 0 && w->ids == NULL) {   /* it has no flow: it is tried again as a whole */
+        reopen(w);
+        return;
+    }
+    if (read->count == 0) {
+        refuse(w, BF_EAGAIN, "run %s has no work items of its own: only the whole run can be tried again", w->run_id);
+        return;
+    }
+    if (backend_local_flow(&w->record, config_workspace(h->config, w->record.workspace), config_process(h->config, w->record.process),
+                           &w->flow) != 0)
+        abort();
+    for (size_t i = 0; i < read->count; i++) {
+        if (flow_put_step_run(w->flow, &read->rows[i].step_run) != 0)
+            abort();
+    }
+    w->items = (struct journal_read) { .kind = READ_ITEMS, .state = -1, .run_id = w->run_id, .limit = SIZE_MAX / 4, .cb = items_came, .data = w };
+    journal_read(h->journal, &w->items);
+}
+
+static void run_came(struct journal_read *read, int status)
+{
+    struct wish *w = read->data;
+
+    if (status == 0 && w->workspace != NULL && strcmp(read->rows[0].run.workspace, w->workspace) != 0)
+        status = BF_ENOENT;
+    if (status != 0) {
+        refuse(w, status, status == BF_ENOENT ? "there is no run with that id%s" : "%s", status == BF_ENOENT ? "" : read->error.text);
+        return;
+    }
+    if (run_record_copy(&w->record, &read->rows[0].run) != 0)
+        abort();
+    w->steps = (struct journal_read) { .kind = READ_STEP_RUNS, .state = -1, .run_id = w->run_id, .limit = SIZE_MAX / 4, .cb = steps_came, .data = w };
+    journal_read(w->house->journal, &w->steps);
+}
+
+void house_wish(void *house, const char *workspace, const char *run_id, enum item_wish what, const json_t *ids,
+                void (*done)(void *data, int status, const struct error *why), void *data)
+{
+    struct house *h = house;
+    struct flow *flow = flows_find(h->flows, run_id);
+    const struct run_record *run = engine_run(h->engine, run_id);
+    struct wish *w = calloc(1, sizeof *w);
+
+    if (w == NULL)
+        abort();
+    w->house = h;
+    w->what = what;
+    w->ids = ids != NULL ? json_incref((json_t *)(uintptr_t)ids) : NULL;
+    w->done = done;
+    w->data = data;
+    memcpy(w->run_id, run_id, strnlen(run_id, ID_SIZE - 1));
+    h->working++;
+    if (workspace != NULL && (w->workspace = strdup(workspace)) == NULL)
+        abort();
+    if (flow != NULL && run != NULL && run->state == RUN_RUNNING && (workspace == NULL || strcmp(run->workspace, workspace) == 0)) {
+        change_open(w, flow);
+        return;
+    }
+    w->run = (struct journal_read) { .kind = READ_RUN, .state = -1, .cb = run_came, .data = w };
+    memcpy(w->run.id, w->run_id, sizeof w->run.id);
+    journal_read(h->journal, &w->run);
+}
