@@ -23,10 +23,16 @@ static void end_saved(void *data, int status)
     struct ending *e = data;
     const struct backend_reports *r = e->run->steps->base.reports;
     char id[ID_SIZE];
+    bool told;
 
     memcpy(id, e->run->id, sizeof id);
-    if (steps_run_release(e->run) && status == 0)
+    told = e->run->told;
+    e->run->told = true;
+    if (steps_run_release(e->run) && status == 0) {
+        if (!told)   /* there was nothing to start: what had failed was settled by a person */
+            r->started(r->data, id, NULL, NULL, "running", e->end.ended_ms);
         r->ended(r->data, id, &e->end);
+    }
     free(e);
 }
 

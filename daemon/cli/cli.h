@@ -132,6 +132,7 @@ int command_show(struct cli *cli);
 int command_logs(struct cli *cli);
 int command_artifacts(struct cli *cli);
 int command_cancel(struct cli *cli);
+int command_retry(struct cli *cli);
 int command_pause(struct cli *cli);
 int command_resume(struct cli *cli);
 int command_keys(struct cli *cli);

@@ -1,4 +1,4 @@
-/* belfry runs, show, cancel. */
+/* belfry runs, show, cancel, retry. */
 #include <stdio.h>
 #include <string.h>
 
@@ -155,28 +155,42 @@ int command_show(struct cli *cli)
 
 /* --- cancel ------------------------------------------------------------------------------------------------------- */
 
-int command_cancel(struct cli *cli)
+/* Asks for something to be done with a run; takes the body. */
+static int ask_of_run(struct cli *cli, const char *verb, json_t *body, const char *done)
 {
-    struct cli_question q = { .method = "POST" };
-    const char *reason = cli_option(cli, "reason");
+    struct cli_question q = { .method = "POST", .body = body };
     struct buf path = { 0 };
     char id[ID_SIZE];
     int code = cli_run_id(cli, cli->words[0], id);
 
-    if (code != CLI_DONE)
-        return code;
-    buf_addf(&path, "/belfry/v1/runs/%s/cancel", id);
-    q.path = buf_str(&path);
-    q.body = json_object();
-    if (reason != NULL)
-        (void)json_put(q.body, "reason", reason);
-    code = cli_ask(cli, &q);
-    if (code == CLI_DONE && cli->json)
-        (void)cli_print_json(cli, q.answer);
-    else if (code == CLI_DONE)
-        (void)printf("run %s is asked to end\n", id);
+    if (code == CLI_DONE) {
+        buf_addf(&path, "/belfry/v1/runs/%s/%s", id, verb);
+        q.path = buf_str(&path);
+        code = cli_ask(cli, &q);
+        if (code == CLI_DONE && cli->json)
+            (void)cli_print_json(cli, q.answer);
+        else if (code == CLI_DONE)
+            (void)printf("run %s %s\n", id, done);
+    }
     json_decref(q.answer);
-    json_decref(q.body);
+    json_decref(body);
     buf_close(&path);
     return code;
+}
+
+int command_cancel(struct cli *cli)
+{
+    const char *reason = cli_option(cli, "reason");
+    json_t *body = json_object();
+
+    if (reason != NULL)
+        (void)json_put(body, "reason", reason);
+    return ask_of_run(cli, "cancel", body, "is asked to end");
+}
+
+/* --- retry -------------------------------------------------------------------------------------------------------- */
+
+int command_retry(struct cli *cli)
+{
+    return ask_of_run(cli, "retry", json_object(), "is tried again");
 }

@@ -116,9 +116,7 @@ static void reopen(struct wish *w)
     if (w->flow != NULL && flow_take_changes(w->flow, &w->changes) != 0)
         abort();
     status = engine_reopen(w->house->engine, time_now(), &w->record, w->changes.records, w->changes.count, reopened, w);
-    if (status == BF_EINVAL)
-        refuse(w, BF_EAGAIN, "run %s is %s: there is nothing to be tried again", w->run_id, run_state_name(w->record.state));
-    else if (status == BF_ENOENT)
+    if (status == BF_ENOENT)
         refuse(w, BF_ENOENT, "the process %s is no longer in the configuration", w->record.process);
     else if (status != 0)
         refuse(w, BF_EAGAIN, "run %s goes on: it was taken up a moment ago", w->run_id);
@@ -194,6 +192,10 @@ static void run_came(struct journal_read *read, int status)
     }
     if (run_record_copy(&w->record, &read->rows[0].run) != 0)
         abort();
+    if (!run_move_allowed(w->record.state, RUN_QUEUED)) {
+        refuse(w, BF_EAGAIN, "run %s is %s: nothing of it can be tried again", w->run_id, run_state_name(w->record.state));
+        return;
+    }
     w->steps = (struct journal_read) { .kind = READ_STEP_RUNS, .state = -1, .run_id = w->run_id, .limit = SIZE_MAX / 4, .cb = steps_came, .data = w };
     journal_read(w->house->journal, &w->steps);
 }

@@ -343,7 +343,9 @@ json_t *house_record(void *house, const struct journal_row *row)
 {
     const struct home *home = home_find(house, row->run.workspace);
     json_t *event = row->event != NULL ? json_parse(row->event, strlen(row->event), NULL) : NULL;
-    json_t *result = row->run.result != NULL ? json_parse(row->run.result, strlen(row->run.result), NULL) : NULL;
+    /* Those of a run that was taken up again are of an earlier end. */
+    json_t *result = row->run.result != NULL && run_state_is_end(row->run.state) ? json_parse(row->run.result, strlen(row->run.result), NULL)
+                                                                                  : NULL;
     json_t *record = run_json(&row->run, home != NULL && home->type == WORKSPACE_ROBOCORP ? "robocorp" : "local", event, result);
 
     json_decref(event);
@@ -351,11 +353,11 @@ json_t *house_record(void *house, const struct journal_row *row)
     return record;
 }
 
-char *house_console(void *house, const struct run_record *run)
+char *house_console(void *house, const struct run_record *run, const char *step_run_id)
 {
     struct home *home = home_find(house, run->workspace);
 
-    return home != NULL ? home->backend->ops->console(home->backend, run->id) : NULL;
+    return home != NULL ? home->backend->ops->console(home->backend, step_run_id != NULL ? step_run_id : run->id) : NULL;
 }
 
 bool house_ready(void *house, const char **why)

@@ -72,7 +72,10 @@ const char *shape_word(const struct run_record *run);
 json_t *shape_process(const struct process_config *process);
 /* Appends a process run as JSON text; `process` NULL: it is no longer configured. */
 void shape_run_text(struct buf *out, const struct run_record *run, const struct process_config *process);
-json_t *shape_step_run(const struct run_record *run);
+/* `awaiting`: its run waits for a place. */
+json_t *shape_step_run(const char *process, const struct step_record *step, bool awaiting);
+/* The id of a process's step. */
+void shape_step_id(const char *process, const char *step, char id[ID_SIZE]);
 /* An artifact of a run's result; its id is of the run and the path. */
 void artifact_id(const char *run_id, const char *path, char id[ID_SIZE]);
 json_t *shape_artifact(const struct run_record *run, const json_t *artifact);
@@ -102,36 +105,64 @@ struct api_read {
 void api_list_runs(const struct api_call *call, const struct process_config *process, const char *state, size_t limit,
                    void (*done)(struct api_read *read, const struct run_record *none));
 
+/* --- api_steps.c --- */
+/* A run and its step runs. */
+struct api_steps {
+    struct api_call call;
+    struct config *config;         /* held */
+    struct run_record run;
+    json_t *result;                /* the run's, or NULL */
+    struct step_record *steps;
+    size_t count;                  /* at least one */
+    bool flow;                     /* they are rows of their own; else there is one, made of the run */
+    char only[ID_SIZE];            /* the one that was asked for */
+    struct journal_read read;
+    void (*done)(struct api_steps *s);
+};
+/* A run of the call's workspace with all of its step runs; or one step run, with its run. done is called unless it was refused. */
+void api_read_steps(const struct api_call *call, const char *run_id, void (*done)(struct api_steps *s));
+void api_read_step(const struct api_call *call, const char *step_run_id, void (*done)(struct api_steps *s));
+/* Those of the result's artifacts that the step run left. A new reference. */
+json_t *api_step_artifacts(const struct api_steps *s, const struct step_record *step);
+/* Its console as far as it is known: a descriptor, or -1. */
+int api_open_console(const struct api_steps *s, const struct step_record *step);
+
 /* --- api_start.c --- */
 void api_start(const struct api_call *call);
 /* Starts a run with the payloads (taken; NULL: nothing was said of them); answered in that shape. */
 void api_start_as(const struct api_call *call, const struct process_config *process, json_t *payloads, start_shape shape);
 /* The process in the call's path; NULL after it was refused. */
 const struct process_config *api_start_process(const struct api_call *call);
-/* Rings with items that were read; what the arguments are is lent. */
-void api_start_with_items(const struct api_call *call, const struct process_config *process, const json_t *ids, json_t *payloads);
+/* Rings with items that were read, and files of theirs that the event is to name (NULL: none); what the arguments are is lent. */
+void api_start_with_items(const struct api_call *call, const struct process_config *process, const json_t *ids, json_t *payloads,
+                          json_t *files);
 void api_start_by_token(const struct api_call *call);
 
-/* --- api_items.c --- */
+/* --- api_flow.c --- */
 void api_outputs(const struct api_call *call);
 void api_outputs_of_run(const struct api_call *call);
+/* The work items of a run. */
+void api_run_items(const struct api_call *call, const char *run_id);
+void api_item(const struct api_call *call);
+void api_item_payload(const struct api_call *call);
+void api_item_file(const struct api_call *call);
+void api_item_file_flat(const struct api_call *call);
+
+/* --- api_items.c --- */
 void api_items(const struct api_call *call);
 void api_items_of_run(const struct api_call *call);
 void api_items_of_process(const struct api_call *call);
-void api_item(const struct api_call *call);
-/* The item of the call's path, which that run has taken. */
-void api_taken_item(const struct api_call *call, const char *run_id);
-
-/* Items as shape_item has them, in pieces for the older APIs: a run's (in order), one of them with its data. */
-json_t *items_of_run(const struct api_read *r, bool data);
+/* Of a run that has no flow: its items (or outputs); the one in the call's path (`taken_by`: the run, when a client had made it). */
+void api_derived_items(const struct api_call *call, const char *run_id, bool outputs);
+void api_derived_item(const struct api_call *call, const char *taken_by);
 
 /* --- api_input.c --- */
 #define API_ITEMS_MAX 1000         /* of one start */
 void api_item_make(const struct api_call *call);
 /* The same with a payload (lent) and an answer of another shape. */
 void api_item_make_as(const struct api_call *call, const struct process_config *process, const json_t *payload, json_t *(*shape)(json_t *item));
-void api_item_payload(const struct api_call *call);
-void api_input_item(const struct api_call *call);
+/* Changes its payload (lent). */
+void api_write_payload(const struct api_call *call, const struct item_record *item, const json_t *payload);
 void api_input_items(const struct api_call *call, const char *process_word);
 /* A start of the process in the call's path, with the items of those ids; with all that wait. */
 void api_start_named_items(const struct api_call *call, const json_t *ids);
@@ -146,11 +177,8 @@ void api_artifact(const struct api_call *call);
 void api_console(const struct api_call *call);
 void api_events(const struct api_call *call);
 
-/* The list of a collected run's artifacts, or NULL; one of them by its id. Lent by *result, which the caller releases. */
-json_t *api_artifacts_of(const struct run_record *run, json_t **result);
-json_t *api_artifact_named(const struct run_record *run, const char *id, json_t **result);
-/* The first lines of a run's console: [{"timestamp", "message"}]. */
-json_t *api_console_lines(const struct api_call *call, const struct run_record *run, size_t limit);
+/* The first lines of a step run's console: [{"timestamp", "message"}]. */
+json_t *api_console_lines(const struct api_steps *s, const struct step_record *step, size_t limit);
 
 /* --- api_robot.c --- */
 /* True when it is the token of a step run of the call's workspace that goes on; whose, is noted in the call. */

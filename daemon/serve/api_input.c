@@ -1,5 +1,4 @@
 /* A process's input: work items that clients made, and that wait for a run. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,7 +71,7 @@ static void written(struct commit *commit, int status)
     write_free(w);
 }
 
-static void write_item(const struct api_call *call, const char *id, const char *process, const json_t *payload, bool made,
+static void write_item(const struct api_call *call, const struct item_record *known, const char *process, const json_t *payload,
                        json_t *(*shape)(json_t *item))
 {
     struct item_write *w = calloc(1, sizeof *w);
@@ -81,21 +80,23 @@ static void write_item(const struct api_call *call, const char *id, const char *
         abort();
     w->call = *call;
     w->config = config_hold(call->room->host.config(call->room->host.data));
-    w->made = made;
+    w->made = known == NULL;
     w->shape = shape;
     w->item.step = ITEM_WAITS;
     w->item.told = true;
     w->item.created_ms = w->item.updated_ms = time_wall_ms();
-    if (made)
+    if (known == NULL) {
         id_new(w->item.created_ms, w->item.id);
-    else
-        (void)snprintf(w->item.id, sizeof w->item.id, "%s", id);
+    } else {
+        memcpy(w->item.id, known->id, sizeof w->item.id);
+        memcpy(w->item.run_id, known->run_id, sizeof w->item.run_id);
+    }
     w->item.workspace = strdup(call->workspace->id);
     w->item.process = strdup(process);
     w->item.payload = json_text(payload);
     if (w->item.workspace == NULL || w->item.process == NULL || w->item.payload == NULL)
         abort();
-    w->record = (struct record) { .kind = made ? RECORD_ITEM_ADD : RECORD_ITEM_PAYLOAD, .item = &w->item };
+    w->record = (struct record) { .kind = w->made ? RECORD_ITEM_ADD : RECORD_ITEM_PAYLOAD, .item = &w->item };
     w->commit = (struct commit) { .records = &w->record, .count = 1, .cb = written, .data = w };
     call->room->open++;
     journal_commit(call->room->host.journal, &w->commit);
@@ -117,13 +118,18 @@ void api_item_make(const struct api_call *call)
     else if (process == NULL)
         api_refuse(call->x, 400, "there is no process of that id in this workspace");
     else
-        write_item(call, NULL, process->name, json_object_get(body, "payload"), true, NULL);
+        write_item(call, NULL, process->name, json_object_get(body, "payload"), NULL);
     json_decref(body);
 }
 
 void api_item_make_as(const struct api_call *call, const struct process_config *process, const json_t *payload, json_t *(*shape)(json_t *item))
 {
-    write_item(call, NULL, process->name, payload, true, shape);
+    write_item(call, NULL, process->name, payload, shape);
+}
+
+void api_write_payload(const struct api_call *call, const struct item_record *item, const json_t *payload)
+{
+    write_item(call, item, item->process, payload, NULL);
 }
 
 /* --- reading ------------------------------------------------------------------------------------------------------ */
@@ -131,7 +137,6 @@ void api_item_make_as(const struct api_call *call, const struct process_config *
 struct item_read {
     struct api_call call;
     struct config *config;         /* held */
-    json_t *ids;                   /* that were asked for */
     struct journal_read read;
     void (*done)(struct item_read *r);
 };
@@ -141,7 +146,6 @@ static void item_read_free(struct item_read *r)
     struct serve_room *room = r->call.room;
 
     config_release(r->config);
-    json_decref(r->ids);
     free(r);
     serve_let_go(room);
 }
@@ -165,7 +169,6 @@ static void read_items(const struct api_call *call, const json_t *ids, struct jo
 
     if (r == NULL || (ids != NULL && text == NULL))
         abort();
-    r->ids = json_incref((json_t *)(uintptr_t)ids);
     r->call = *call;
     r->config = config_hold(call->room->host.config(call->room->host.data));
     r->done = done;
@@ -178,67 +181,6 @@ static void read_items(const struct api_call *call, const json_t *ids, struct jo
     call->room->open++;
     journal_read(call->room->host.journal, &r->read);
     free(text);   /* the journal has a copy */
-}
-
-static void read_one(const struct api_call *call, void (*done)(struct item_read *r))
-{
-    json_t *ids = json_pack("[s]", call->args.at[call->item_at]);
-
-    read_items(call, ids, (struct journal_read) { .limit = 1 }, done);
-    json_decref(ids);
-}
-
-/* The one item that was asked for; NULL after it was refused. */
-static const struct item_record *the_item(struct item_read *r)
-{
-    const struct item_record *item = r->read.count > 0 ? &r->read.rows[0].item : NULL;
-
-    if (item != NULL && strcmp(item->workspace, r->call.workspace->id) == 0)
-        return item;
-    api_refuse(r->call.x, 404, "Work item not found");
-    return NULL;
-}
-
-static void show(struct item_read *r)
-{
-    const struct item_record *item = the_item(r);
-
-    if (item != NULL && item->run_id[0] == '\0' && r->call.items != NULL)
-        r->call.items(&r->call, json_pack("[o]", shape_waiting(r->config, item, true)));
-    else if (item != NULL && item->run_id[0] == '\0')
-        serve_json(r->call.x, 200, shape_waiting(r->config, item, true));
-    else if (item != NULL)
-        api_taken_item(&r->call, item->run_id);
-}
-
-void api_input_item(const struct api_call *call)
-{
-    read_one(call, show);
-}
-
-static void change_payload(struct item_read *r)
-{
-    const struct item_record *item = the_item(r);
-    json_t *body;
-
-    if (item == NULL)
-        return;
-    if (item->run_id[0] != '\0') {
-        api_refuse(r->call.x, 409, "a run has taken this work item: it is not changed any more");
-        return;
-    }
-    if (!api_body(r->call.x, &body))
-        return;
-    if (json_object_get(body, "payload") == NULL)
-        api_refuse(r->call.x, 400, "payload is needed");
-    else
-        write_item(&r->call, item->id, item->process, json_object_get(body, "payload"), false, NULL);
-    json_decref(body);
-}
-
-void api_item_payload(const struct api_call *call)
-{
-    read_one(call, change_payload);
 }
 
 static void list_waiting(struct item_read *r)
@@ -272,62 +214,6 @@ void api_input_items(const struct api_call *call, const char *process_word)
 
 /* --- for a start -------------------------------------------------------------------------------------------------- */
 
-static const struct item_record *row_of(const struct item_read *r, const char *id)
-{
-    for (size_t i = 0; i < r->read.count; i++) {
-        if (strcmp(r->read.rows[i].item.id, id) == 0)
-            return &r->read.rows[i].item;
-    }
-    return NULL;
-}
-
-static void start_with(struct item_read *r, const json_t *ids)
-{
-    const struct process_config *process = api_process(&r->call, r->call.args.at[0]);
-    json_t *payloads = json_array();
-    const json_t *id;
-    size_t i;
-
-    json_array_foreach(ids, i, id) {
-        const struct item_record *item = row_of(r, json_string_value(id));
-
-        if (item == NULL || process == NULL || strcmp(item->workspace, r->call.workspace->id) != 0 ||
-            strcmp(item->process, process->name) != 0) {
-            api_refuse(r->call.x, 400, "work_item_ids: %s is no work item of this process", json_string_value(id));
-            goto out;
-        }
-        if (item->run_id[0] != '\0') {
-            api_refuse(r->call.x, 409, "the work item %s is in a run already", item->id);
-            goto out;
-        }
-        (void)json_array_append_new(payloads, json_parse(item->payload, strlen(item->payload), NULL));
-    }
-    api_start_with_items(&r->call, process, ids, payloads);
-out:
-    json_decref(payloads);
-}
-
-static void named_read(struct item_read *r)
-{
-    start_with(r, r->ids);
-}
-
-void api_start_named_items(const struct api_call *call, const json_t *ids)
-{
-    const json_t *id;
-    size_t i, k;
-
-    json_array_foreach(ids, i, id) {
-        for (k = 0; k < i && json_is_string(id) && !json_equal(json_array_get(ids, k), id); k++)
-            ;
-        if (!json_is_string(id) || k < i) {
-            api_refuse(call->x, 400, "work_item_ids has to be an array of ids, each once");
-            return;
-        }
-    }
-    read_items(call, ids, (struct journal_read) { .limit = json_array_size(ids) }, named_read);
-}
-
 static void waiting_read(struct item_read *r)
 {
     json_t *ids = json_array();
@@ -335,7 +221,7 @@ static void waiting_read(struct item_read *r)
     for (size_t i = r->read.count; i > 0; i--)   /* the oldest first */
         (void)json_array_append_new(ids, json_string(r->read.rows[i - 1].item.id));
     if (json_array_size(ids) > 0)
-        start_with(r, ids);
+        api_start_named_items(&r->call, ids);
     else
         serve_json(r->call.x, 200, json_pack("{s:b}", "started", 0));
     json_decref(ids);

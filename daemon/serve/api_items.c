@@ -236,24 +236,9 @@ static void list_outputs(struct api_read *r, const struct run_record *run)
     items_close(&items);
 }
 
-void api_outputs(const struct api_call *call)
-{
-    const char *run_id = http_query(call->x, "process_run_id");
-
-    if (run_id == NULL)
-        api_refuse(call->x, 400, "process_run_id is needed");
-    else
-        api_read_run(call, run_id, list_outputs);
-}
-
-void api_outputs_of_run(const struct api_call *call)
-{
-    api_read_run(call, call->args.at[0], list_outputs);
-}
-
 /* --- work items --------------------------------------------------------------------------------------------------- */
 
-json_t *items_of_run(const struct api_read *r, bool data)
+static json_t *items_of_run(const struct api_read *r, bool data)
 {
     json_t *list = json_array(), *o;
     struct items items;
@@ -271,16 +256,6 @@ json_t *items_of_run(const struct api_read *r, bool data)
     }
     items_close(&items);
     return list;
-}
-
-static bool is_state(const char *word)
-{
-    static const char *const words[] = { "new", "pending", "in_progress", "failed", "done", NULL };
-    size_t i = 0;
-
-    while (words[i] != NULL && strcmp(words[i], word) != 0)
-        i++;
-    return words[i] != NULL;
 }
 
 static void list_items(struct api_read *r, const struct run_record *run)
@@ -310,14 +285,15 @@ static void list_items(struct api_read *r, const struct run_record *run)
     items_close(&items);
 }
 
-static void list_of(const struct api_call *call, const char *run_id)
+static void list_all(struct api_read *r, const struct run_record *run)
 {
-    const char *state = http_query(call->x, "state");
+    (void)run;
+    r->call.items(&r->call, items_of_run(r, true));
+}
 
-    if (state != NULL && !is_state(state))
-        api_refuse(call->x, 400, "state has to be new, pending, in_progress, failed or done");
-    else
-        api_read_run(call, run_id, list_items);
+void api_derived_items(const struct api_call *call, const char *run_id, bool outputs)
+{
+    api_read_run(call, run_id, outputs ? list_outputs : call->items != NULL ? list_all : list_items);
 }
 
 void api_items(const struct api_call *call)
@@ -327,7 +303,7 @@ void api_items(const struct api_call *call)
     const char *state = http_query(call->x, "state");
 
     if (run_id != NULL)
-        list_of(call, run_id);
+        api_run_items(call, run_id);
     else if (state != NULL && strcmp(state, "new") == 0)
         api_input_items(call, http_query(call->x, "process_id"));
     else
@@ -346,7 +322,7 @@ void api_items_of_process(const struct api_call *call)
 
 void api_items_of_run(const struct api_call *call)
 {
-    list_of(call, call->args.at[0]);
+    api_run_items(call, call->args.at[0]);
 }
 
 /* "RUN-in-0" taken apart: false when it is no such id. */
@@ -401,21 +377,16 @@ static void show_item(struct api_read *r, const struct run_record *run)
     items_close(&items);
 }
 
-void api_item(const struct api_call *call)
+void api_derived_item(const struct api_call *call, const char *taken_by)
 {
     char run_id[ID_SIZE];
     enum side side;
     size_t index;
 
-    if (read_item_id(call->args.at[call->item_at], run_id, &side, &index))
+    if (taken_by != NULL)
+        api_read_run(call, taken_by, show_item);
+    else if (read_item_id(call->args.at[call->item_at], run_id, &side, &index))
         api_read_run(call, run_id, show_item);
-    else if (id_is_uuid(call->args.at[call->item_at]))
-        api_input_item(call);
     else
         api_refuse(call->x, 404, "Work item not found");
-}
-
-void api_taken_item(const struct api_call *call, const char *run_id)
-{
-    api_read_run(call, run_id, show_item);
 }

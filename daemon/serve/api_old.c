@@ -51,8 +51,17 @@ static json_t *old_run(const struct api_call *call, const struct run_record *run
         (void)json_put_time(o, "endTs", run->ended_ms);
     if (ended && run->started_ms != 0)
         (void)json_put_int(o, "duration", (run->ended_ms - run->started_ms) / 1000);
-    run_step_id(run->id, id);
-    (void)json_object_set_new(o, "robotRuns", json_pack("[{s:s}]", "id", id));   /* clients read it without `embed`, too */
+    return o;
+}
+
+/* With its step runs: clients read them without `embed`, too. */
+static json_t *old_run_with_steps(const struct api_steps *s)
+{
+    json_t *o = old_run(&s->call, &s->run), *list = json_array();
+
+    for (size_t i = 0; i < s->count; i++)
+        (void)json_array_append_new(list, json_pack("{s:s, s:s}", "id", s->steps[i].id, "state", step_state_name(s->steps[i].state)));
+    (void)json_object_set_new(o, "robotRuns", list);
     return o;
 }
 
@@ -166,162 +175,180 @@ static void runs_of_process(const struct api_call *call)
 }
 
 /* True when the run is of the process in the path; it was refused when not. */
-static bool is_of_process(const struct api_read *r, const struct run_record *run)
+static bool is_of_process(const struct api_call *call, const struct run_record *run)
 {
     char id[ID_SIZE];
 
     id_from_name("process", run->process, id);
-    if (strcmp(id, r->call.args.at[0]) == 0 || strcmp(run->process, r->call.args.at[0]) == 0)
+    if (strcmp(id, call->args.at[0]) == 0 || strcmp(run->process, call->args.at[0]) == 0)
         return true;
-    api_refuse(r->call.x, 404, "Process run not found");
+    api_refuse(call->x, 404, "Process run not found");
     return false;
 }
 
-static void read_run(const struct api_call *call, void (*done)(struct api_read *r, const struct run_record *run))
+static void show_run(struct api_steps *s)
 {
-    api_read_run(call, call->args.at[1], done);
-}
-
-static void show_run(struct api_read *r, const struct run_record *run)
-{
-    if (is_of_process(r, run))
-        serve_json(r->call.x, 200, old_run(&r->call, run));
+    if (is_of_process(&s->call, &s->run))
+        serve_json(s->call.x, 200, old_run_with_steps(s));
 }
 
 static void run(const struct api_call *call)
 {
-    read_run(call, show_run);
+    api_read_steps(call, call->args.at[1], show_run);
 }
 
 /* --- step runs ---------------------------------------------------------------------------------------------------- */
 
-/* The run and, when the path has one, its step run. */
-static bool is_of_path(const struct api_read *r, const struct run_record *found)
+static void show_steps(struct api_steps *s)
 {
-    const char *step = r->call.args.at[2];
-    char id[ID_SIZE];
+    json_t *list;
 
-    if (!is_of_process(r, found))
-        return false;
-    run_step_id(found->id, id);
-    if (step[0] == '\0' || strcmp(step, id) == 0)
-        return true;
-    api_refuse(r->call.x, 404, "Robot run not found");
-    return false;
-}
-
-static void show_steps(struct api_read *r, const struct run_record *found)
-{
-    char id[ID_SIZE];
-
-    if (!is_of_path(r, found))
+    if (!is_of_process(&s->call, &s->run))
         return;
-    run_step_id(found->id, id);
-    serve_json(r->call.x, 200, r->call.args.at[2][0] == '\0' ? json_pack("[{s:s}]", "id", id) : json_pack("{s:s}", "id", id));
+    list = json_array();
+    for (size_t i = 0; i < s->count; i++)
+        (void)json_array_append_new(list, json_pack("{s:s, s:s}", "id", s->steps[i].id, "state", step_state_name(s->steps[i].state)));
+    serve_json(s->call.x, 200, list);
 }
 
 static void robot_runs(const struct api_call *call)
 {
-    read_run(call, show_steps);
+    api_read_steps(call, call->args.at[1], show_steps);
 }
 
-static void show_events(struct api_read *r, const struct run_record *found)
+/* The step run in the path, of the run and the process there; NULL after it was refused. */
+static const struct step_record *step_of_path(const struct api_steps *s)
 {
-    json_t *list = json_array();
-    int64_t times[] = { found->accepted_ms, found->started_ms, run_state_is_end(found->state) ? found->ended_ms : 0 };
+    if (!is_of_process(&s->call, &s->run))
+        return NULL;
+    for (size_t i = 0; i < s->count; i++) {
+        if (strcmp(s->steps[i].id, s->call.args.at[2]) == 0)
+            return &s->steps[i];
+    }
+    api_refuse(s->call.x, 404, "Robot run not found");
+    return NULL;
+}
+
+static void show_step(struct api_steps *s)
+{
+    const struct step_record *step = step_of_path(s);
+
+    if (step != NULL)
+        serve_json(s->call.x, 200, json_pack("{s:s, s:s}", "id", step->id, "state", step_state_name(step->state)));
+}
+
+static void robot_run(const struct api_call *call)
+{
+    api_read_steps(call, call->args.at[1], show_step);
+}
+
+static void show_events(struct api_steps *s)
+{
+    const struct step_record *step = step_of_path(s);
+    json_t *list;
     char number[8];
 
-    if (!is_of_path(r, found)) {
-        json_decref(list);
+    if (step == NULL)
         return;
-    }
+    list = json_array();
     for (int i = 0; i < 3; i++) {
+        int64_t at_ms = i == 0 ? step->created_ms : i == 1 ? step->started_ms : step->ended_ms;
         json_t *o;
 
-        if (times[i] == 0)
+        if (at_ms == 0)
             continue;
         (void)snprintf(number, sizeof number, "%d", i + 1);
         o = json_pack("{s:s, s:i, s:{}}", "seqNo", number, "eventType", i + 1, "data");
-        (void)json_put_time(o, "timestamp", times[i]);
+        (void)json_put_time(o, "timestamp", at_ms);
         (void)json_array_append_new(list, o);
     }
-    serve_json(r->call.x, 200, list);
+    serve_json(s->call.x, 200, list);
 }
 
 static void robot_events(const struct api_call *call)
 {
-    read_run(call, show_events);
+    api_read_steps(call, call->args.at[1], show_events);
 }
 
-static void show_messages(struct api_read *r, const struct run_record *found)
+static void show_messages(struct api_steps *s)
 {
+    const struct step_record *step = step_of_path(s);
     json_t *lines, *line, *list;
     size_t i;
 
-    if (!is_of_path(r, found))
+    if (step == NULL)
         return;
-    lines = api_console_lines(&r->call, found, limit_of(r->call.x));
+    lines = api_console_lines(s, step, limit_of(s->call.x));
     list = json_array();
     json_array_foreach(lines, i, line)
         (void)json_array_append_new(list, json_pack("{s:I, s:O, s:O}", "seqNo", (json_int_t)i + 1, "message", json_object_get(line, "message"),
                                                     "timestamp", json_object_get(line, "timestamp")));
     json_decref(lines);
-    serve_json(r->call.x, 200, list);
+    serve_json(s->call.x, 200, list);
 }
 
 static void robot_messages(const struct api_call *call)
 {
-    read_run(call, show_messages);
+    api_read_steps(call, call->args.at[1], show_messages);
 }
 
-static void show_artifacts(struct api_read *r, const struct run_record *found)
+static void show_artifacts(struct api_steps *s)
 {
-    json_t *result, *artifacts, *one, *list, *o;
+    const struct step_record *step = step_of_path(s);
+    json_t *artifacts, *one, *list, *o;
     size_t i;
 
-    if (!is_of_path(r, found))
+    if (step == NULL)
         return;
-    artifacts = api_artifacts_of(found, &result);
+    artifacts = api_step_artifacts(s, step);
     list = json_array();
     json_array_foreach(artifacts, i, one) {
-        json_t *shape = shape_artifact(found, one);
+        json_t *shape = shape_artifact(&s->run, one);
 
         o = json_pack("{s:O, s:O, s:O, s:O}", "id", json_object_get(shape, "id"), "fileName", json_object_get(shape, "name"), "fileSize",
                       json_object_get(shape, "size"), "fileSIze", json_object_get(shape, "size"));   /* both spellings are in use */
         (void)json_array_append_new(list, o);
         json_decref(shape);
     }
-    json_decref(result);
-    serve_json(r->call.x, 200, list);
+    json_decref(artifacts);
+    serve_json(s->call.x, 200, list);
 }
 
 static void robot_artifacts(const struct api_call *call)
 {
-    read_run(call, show_artifacts);
+    api_read_steps(call, call->args.at[1], show_artifacts);
 }
 
-static void show_link(struct api_read *r, const struct run_record *found)
+static void show_link(struct api_steps *s)
 {
-    json_t *result, *one;
+    const struct step_record *step = step_of_path(s);
+    json_t *artifacts, *one, *found = NULL;
     struct buf url = { 0 };
+    char id[ID_SIZE];
+    size_t i;
 
-    if (!is_of_path(r, found))
+    if (step == NULL)
         return;
-    one = api_artifact_named(found, r->call.args.at[3], &result);
-    if (one != NULL && json_str(one, "name") != NULL && strcmp(json_str(one, "name"), r->call.args.at[4]) == 0) {
-        api_base_url(r->call.x, &url);
-        serve_link_to(r->call.room, found->id, json_str(one, "path"), &url);
-        serve_json(r->call.x, 200, json_string(buf_str(&url)));
+    artifacts = api_step_artifacts(s, step);
+    json_array_foreach(artifacts, i, one) {
+        artifact_id(s->run.id, json_str(one, "path"), id);
+        if (strcmp(id, s->call.args.at[3]) == 0 && json_str(one, "name") != NULL && strcmp(json_str(one, "name"), s->call.args.at[4]) == 0)
+            found = one;
+    }
+    if (found != NULL) {
+        api_base_url(s->call.x, &url);
+        serve_link_to(s->call.room, s->run.id, json_str(found, "path"), &url);
+        serve_json(s->call.x, 200, json_string(buf_str(&url)));
     } else {
-        api_refuse(r->call.x, 404, "Artifact not found");
+        api_refuse(s->call.x, 404, "Artifact not found");
     }
     buf_close(&url);
-    json_decref(result);
+    json_decref(artifacts);
 }
 
 static void robot_artifact(const struct api_call *call)
 {
-    read_run(call, show_link);
+    api_read_steps(call, call->args.at[1], show_link);
 }
 
 /* --- starts ------------------------------------------------------------------------------------------------------- */
@@ -469,15 +496,34 @@ static void item(const struct api_call *call)
     api_item(&shaped);
 }
 
-static void show_run_items(struct api_read *r, const struct run_record *found)
+/* Those of a run of the process in the path. */
+static void answer_run_items(const struct api_call *call, json_t *items)
 {
-    if (is_of_process(r, found))
-        answer_items(&r->call, items_of_run(r, true));
+    const char *of = json_str(json_object_get(json_array_get(items, 0), "process"), "id");
+    const struct process_config *process = api_process(call, call->args.at[0]);
+
+    if (of != NULL && strcmp(of, process != NULL ? process->id : call->args.at[0]) != 0) {
+        json_decref(items);
+        api_refuse(call->x, 404, "Process run not found");
+        return;
+    }
+    answer_items(call, items);
 }
 
 static void run_items(const struct api_call *call)
 {
-    read_run(call, show_run_items);
+    struct api_call shaped = *call;
+
+    shaped.items = answer_run_items;
+    api_run_items(&shaped, call->args.at[1]);
+}
+
+static void item_file(const struct api_call *call)
+{
+    struct api_call shaped = *call;
+
+    shaped.item_at = 1;
+    api_item_file_flat(&shaped);
 }
 
 /* --- the tables --------------------------------------------------------------------------------------------------- */
@@ -495,7 +541,7 @@ const struct operation process_v1_operations[] = {
     { "GET", "/processes/{}/runs", "listRunsOfProcess", MAY_READ_RUNS, runs_of_process, "limit", false },
     { "GET", RUN, "getRun", MAY_READ_PROCESSES, run, "embed", false },
     { "GET", RUN "/robotRuns", "listRobotRuns", MAY_READ_PROCESSES, robot_runs, "limit", false },
-    { "GET", STEP, "getRobotRun", MAY_READ_RUNS, robot_runs, NULL, false },
+    { "GET", STEP, "getRobotRun", MAY_READ_RUNS, robot_run, NULL, false },
     { "GET", STEP "/events", "listRobotRunEvents", MAY_READ_RUN_OUTPUTS, robot_events, NULL, false },
     { "GET", STEP "/messages", "listRobotRunMessages", MAY_READ_RUN_OUTPUTS, robot_messages, "limit", false },
     { "GET", STEP "/artifacts", "listRobotRunArtifacts", MAY_READ_RUN_OUTPUTS, robot_artifacts, NULL, false },
@@ -508,7 +554,7 @@ const struct operation process_v1_operations[] = {
     { "POST", STEP "/reserve-next-work-item", "reserveNextWorkItem", RUN_TOKEN, robot_reserve, NULL, false },
     { "POST", STEP "/release-work-item", "releaseWorkItem", RUN_TOKEN, robot_release, NULL, false },
     { "POST", "/processes/{}/work-items/{}/output", "createOutputWorkItem", RUN_TOKEN, robot_output, NULL, false },
-    { "POST", "/processes/{}/work-items/{}/files/upload", "createWorkItemFile", MAY_WRITE_WORK_ITEMS, NULL, NULL, false },
+    { "POST", "/processes/{}/work-items/{}/files/upload", "createWorkItemFile", MAY_WRITE_WORK_ITEMS, item_file, NULL, false },
 };
 const size_t process_v1_count = sizeof process_v1_operations / sizeof *process_v1_operations;
 

@@ -10,31 +10,35 @@
 #define CONSOLE_PIECE (1 << 20)
 #define CONSOLE_LINES 1000
 
-/* The run of a step run in the path. */
-static void read_run_of_step(const struct api_call *call, void (*done)(struct api_read *read, const struct run_record *run))
-{
-    char id[ID_SIZE];
-
-    if (run_of_step(call->args.at[0], id))
-        api_read_run(call, id, done);
-    else
-        api_refuse(call->x, 404, "Step run not found");
-}
-
 /* --- step runs ---------------------------------------------------------------------------------------------------- */
 
-static void list_steps(struct api_read *r, const struct run_record *run)
+static json_t *shape(const struct api_steps *s, const struct step_record *step)
 {
-    api_answer_page(r->call.x, json_pack("[o]", shape_step_run(run)), NULL);
+    return shape_step_run(s->run.process, step, !s->flow && s->run.state == RUN_QUEUED);
 }
 
-static void step_runs_of(const struct api_call *call, const char *run_id)
+/* The cursor is the last one's id: they sort as they were made. */
+static void list_steps(struct api_steps *s)
 {
-    const char *cursor;
+    json_t *list = json_array();
+    const char *cursor, *last = NULL;
+    bool more = false;
     size_t limit;
 
-    if (api_page(call->x, &limit, &cursor))
-        api_read_run(call, run_id, list_steps);
+    if (!api_page(s->call.x, &limit, &cursor)) {
+        json_decref(list);
+        return;
+    }
+    for (size_t i = 0; i < s->count && !more; i++) {
+        if (cursor != NULL && strcmp(s->steps[i].id, cursor) <= 0)
+            continue;
+        more = json_array_size(list) == limit;
+        if (more)
+            break;
+        (void)json_array_append_new(list, shape(s, &s->steps[i]));
+        last = s->steps[i].id;
+    }
+    api_answer_page(s->call.x, list, more ? last : NULL);
 }
 
 void api_step_runs(const struct api_call *call)
@@ -44,66 +48,41 @@ void api_step_runs(const struct api_call *call)
     if (run_id == NULL)
         api_refuse(call->x, 400, "process_run_id is needed");
     else
-        step_runs_of(call, run_id);
+        api_read_steps(call, run_id, list_steps);
 }
 
 void api_step_runs_of_run(const struct api_call *call)
 {
-    step_runs_of(call, call->args.at[0]);
+    api_read_steps(call, call->args.at[0], list_steps);
 }
 
-static void show_step(struct api_read *r, const struct run_record *run)
+static void show_step(struct api_steps *s)
 {
-    serve_json(r->call.x, 200, shape_step_run(run));
+    serve_json(s->call.x, 200, shape(s, &s->steps[0]));
 }
 
 void api_step_run(const struct api_call *call)
 {
-    read_run_of_step(call, show_step);
+    api_read_step(call, call->args.at[0], show_step);
 }
 
 /* --- artifacts ---------------------------------------------------------------------------------------------------- */
 
-json_t *api_artifacts_of(const struct run_record *run, json_t **result)
+static void list_artifacts(struct api_steps *s)
 {
-    *result = run->result != NULL ? json_parse(run->result, strlen(run->result), NULL) : NULL;
-    return json_object_get(*result, "artifacts");
-}
-
-json_t *api_artifact_named(const struct run_record *run, const char *id, json_t **result)
-{
-    json_t *artifacts = api_artifacts_of(run, result), *one;
-    char is[ID_SIZE];
-    size_t i;
-
-    json_array_foreach(artifacts, i, one) {
-        const char *path = json_str(one, "path");
-
-        artifact_id(run->id, path != NULL ? path : "", is);
-        if (path != NULL && strcmp(is, id) == 0)
-            return one;
-    }
-    return NULL;
-}
-
-static void list_artifacts(struct api_read *r, const struct run_record *run)
-{
-    json_t *result, *artifacts = api_artifacts_of(run, &result), *one, *list;
+    json_t *artifacts, *one, *list;
     char id[ID_SIZE], last[ID_SIZE] = "";
     const char *cursor;
     bool skip, more = false;
     size_t limit, i;
 
-    if (!api_page(r->call.x, &limit, &cursor)) {
-        json_decref(result);
+    if (!api_page(s->call.x, &limit, &cursor))
         return;
-    }
     skip = cursor != NULL;
+    artifacts = api_step_artifacts(s, &s->steps[0]);
     list = json_array();
     json_array_foreach(artifacts, i, one) {
-        const char *path = json_str(one, "path");
-
-        artifact_id(run->id, path != NULL ? path : "", id);
+        artifact_id(s->run.id, json_str(one, "path"), id);
         if (skip) {
             skip = strcmp(id, cursor) != 0;
             continue;
@@ -111,39 +90,47 @@ static void list_artifacts(struct api_read *r, const struct run_record *run)
         more = json_array_size(list) == limit;
         if (more)
             break;
-        (void)json_array_append_new(list, shape_artifact(run, one));
+        (void)json_array_append_new(list, shape_artifact(&s->run, one));
         memcpy(last, id, sizeof last);
     }
-    api_answer_page(r->call.x, list, more ? last : NULL);
-    json_decref(result);
+    api_answer_page(s->call.x, list, more ? last : NULL);
+    json_decref(artifacts);
 }
 
 void api_artifacts(const struct api_call *call)
 {
-    read_run_of_step(call, list_artifacts);
+    api_read_step(call, call->args.at[0], list_artifacts);
 }
 
-static void show_artifact(struct api_read *r, const struct run_record *run)
+static void show_artifact(struct api_steps *s)
 {
-    json_t *result, *one = api_artifact_named(run, r->call.args.at[1], &result), *o;
+    json_t *artifacts = api_step_artifacts(s, &s->steps[0]), *one, *found = NULL;
     struct buf url = { 0 };
+    char id[ID_SIZE];
+    size_t i;
 
-    if (one == NULL) {
-        api_refuse(r->call.x, 404, "Artifact not found");
+    json_array_foreach(artifacts, i, one) {
+        artifact_id(s->run.id, json_str(one, "path"), id);
+        if (strcmp(id, s->call.args.at[1]) == 0)
+            found = one;
+    }
+    if (found == NULL) {
+        api_refuse(s->call.x, 404, "Artifact not found");
     } else {
-        o = shape_artifact(run, one);
-        api_base_url(r->call.x, &url);
-        serve_link_to(r->call.room, run->id, json_str(one, "path"), &url);
+        json_t *o = shape_artifact(&s->run, found);
+
+        api_base_url(s->call.x, &url);
+        serve_link_to(s->call.room, s->run.id, json_str(found, "path"), &url);
         (void)json_put(o, "url", buf_str(&url));
-        serve_json(r->call.x, 200, o);
+        serve_json(s->call.x, 200, o);
     }
     buf_close(&url);
-    json_decref(result);
+    json_decref(artifacts);
 }
 
 void api_artifact(const struct api_call *call)
 {
-    read_run_of_step(call, show_artifact);
+    api_read_step(call, call->args.at[0], show_artifact);
 }
 
 /* --- console ------------------------------------------------------------------------------------------------------ */
@@ -182,17 +169,17 @@ static size_t take_lines(json_t *list, const char *piece, size_t len, size_t lim
 }
 
 /* Lines from an offset on; *next is where they go on, 0 when there are no more. */
-static json_t *read_console(const struct api_call *call, const struct run_record *run, int64_t offset, size_t limit, int64_t *next)
+static json_t *read_console(const struct api_steps *s, const struct step_record *step, int64_t offset, size_t limit, int64_t *next)
 {
     char *piece = malloc(CONSOLE_PIECE), timestamp[TIME_TEXT_SIZE];
-    int fd = serve_open_console(call->room, run);
+    int fd = api_open_console(s, step);
     ssize_t got = fd >= 0 && piece != NULL ? pread(fd, piece, CONSOLE_PIECE, offset) : 0;
     size_t len = got > 0 ? (size_t)got : 0, taken;
     json_t *list = json_array();
 
-    /* The console keeps the order of what was written, not its times: they are all the run's start. */
-    time_format(run->started_ms, timestamp);
-    taken = take_lines(list, piece, len, limit, run_state_is_end(run->state) && len < CONSOLE_PIECE, timestamp);
+    /* The console keeps the order of what was written, not its times: they are all the step run's start. */
+    time_format(step->started_ms, timestamp);
+    taken = take_lines(list, piece, len, limit, step->state > STEP_RUNNING && len < CONSOLE_PIECE, timestamp);
     *next = taken > 0 && (taken < len || len == CONSOLE_PIECE) ? offset + (int64_t)taken : 0;
     if (fd >= 0)
         (void)close(fd);
@@ -200,47 +187,53 @@ static json_t *read_console(const struct api_call *call, const struct run_record
     return list;
 }
 
-json_t *api_console_lines(const struct api_call *call, const struct run_record *run, size_t limit)
+json_t *api_console_lines(const struct api_steps *s, const struct step_record *step, size_t limit)
 {
     int64_t next;
 
-    return read_console(call, run, 0, limit, &next);
+    return read_console(s, step, 0, limit, &next);
 }
 
-static void show_console(struct api_read *r, const struct run_record *run)
+static void show_console(struct api_steps *s)
 {
-    const char *cursor = http_query(r->call.x, "cursor"), *text = http_query(r->call.x, "limit");
+    const char *cursor = http_query(s->call.x, "cursor"), *text = http_query(s->call.x, "limit");
     int64_t offset = 0, limit = CONSOLE_LINES, next;
     char follows[32];
     json_t *list;
 
     if ((cursor != NULL && text_int(cursor, 0, INT64_MAX, &offset) != 0) ||
         (text != NULL && text_int(text, 1, CONSOLE_LINES, &limit) != 0)) {
-        api_refuse(r->call.x, 400, "limit has to be from 1 to %d, and a cursor is followed as it is", CONSOLE_LINES);
+        api_refuse(s->call.x, 400, "limit has to be from 1 to %d, and a cursor is followed as it is", CONSOLE_LINES);
         return;
     }
-    list = read_console(&r->call, run, offset, (size_t)limit, &next);
+    list = read_console(s, &s->steps[0], offset, (size_t)limit, &next);
     (void)snprintf(follows, sizeof follows, "%lld", (long long)next);
-    api_answer_page(r->call.x, list, next != 0 ? follows : NULL);
+    api_answer_page(s->call.x, list, next != 0 ? follows : NULL);
 }
 
 void api_console(const struct api_call *call)
 {
-    read_run_of_step(call, show_console);
+    api_read_step(call, call->args.at[0], show_console);
 }
 
 /* --- events ------------------------------------------------------------------------------------------------------- */
 
-/* What happened to the step run, as far as the run's record knows. */
-static void list_events(struct api_read *r, const struct run_record *run)
+/* What happened to the step run, as far as its record knows. */
+static void list_events(struct api_steps *s)
 {
+    const struct step_record *step = &s->steps[0];
     const struct {
         const char *type;
         int64_t at_ms;
-    } known[] = { { "created", run->accepted_ms }, { "started", run->started_ms },
-                  { run->state == RUN_COMPLETED ? "completed" : "failed", run_state_is_end(run->state) ? run->ended_ms : 0 } };
-    json_t *list = json_array();
+    } known[] = { { "created", step->created_ms }, { "started", step->started_ms },
+                  { step->state == STEP_COMPLETED ? "completed" : "failed", step->ended_ms } };
+    json_t *list;
+    const char *cursor;
+    size_t limit;
 
+    if (!api_page(s->call.x, &limit, &cursor))
+        return;
+    list = json_array();
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         json_t *o;
 
@@ -251,14 +244,10 @@ static void list_events(struct api_read *r, const struct run_record *run)
         (void)json_put(o, "event_type", known[i].type);
         (void)json_array_append_new(list, o);
     }
-    api_answer_page(r->call.x, list, NULL);
+    api_answer_page(s->call.x, list, NULL);
 }
 
 void api_events(const struct api_call *call)
 {
-    const char *cursor;
-    size_t limit;
-
-    if (api_page(call->x, &limit, &cursor))
-        read_run_of_step(call, list_events);
+    api_read_step(call, call->args.at[0], list_events);
 }

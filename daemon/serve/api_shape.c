@@ -13,16 +13,6 @@ static void put_time_or_null(json_t *o, const char *name, int64_t wall_ms)
     (void)json_put_time(o, name, wall_ms);
 }
 
-static void put_duration(json_t *o, const struct run_record *run)
-{
-    int64_t ms = run->ended_ms - run->started_ms;
-
-    if (run->started_ms == 0 || run->ended_ms == 0)
-        (void)json_object_set_new(o, "duration", json_null());
-    else
-        (void)json_object_set_new(o, "duration", json_real((double)(ms > 0 ? ms : 0) / 1000.0));
-}
-
 /* v1 has no word for a run that failed for good: it needs attention, as one whose work items failed does. A run that was
  * stopped has completed there. */
 const char *shape_word(const struct run_record *run)
@@ -159,32 +149,35 @@ void shape_run_text(struct buf *out, const struct run_record *run, const struct 
     buf_addc(out, '}');
 }
 
-json_t *shape_step_run(const struct run_record *run)
+void shape_step_id(const char *process, const char *step, char id[ID_SIZE])
 {
-    json_t *o = json_object(), *step;
-    char id[ID_SIZE], name[256];
-    const char *state = "in_progress";
+    struct buf name = { 0 };
 
-    if (run->state == RUN_QUEUED || run->state == RUN_STARTING)
-        state = run->state == RUN_QUEUED ? "awaiting_worker" : "new";
-    else if (run_state_is_end(run->state))
-        state = run->state == RUN_COMPLETED ? "completed" : "failed";
-    run_step_id(run->id, id);
-    (void)json_put(o, "id", id);
-    (void)json_put(o, "state", state);
+    buf_addf(&name, "%s/%s", process, step);
+    id_from_name("step", buf_str(&name), id);
+    buf_close(&name);
+}
+
+json_t *shape_step_run(const char *process, const struct step_record *run, bool awaiting)
+{
+    json_t *o = json_object();
+    char id[ID_SIZE];
+
+    (void)json_put(o, "id", run->id);
+    (void)json_put(o, "state", awaiting ? "awaiting_worker" : step_state_name(run->state));
     put_time_or_null(o, "state_updated_at", run->ended_ms != 0 ? run->ended_ms : run->started_ms);
     (void)json_object_set_new(o, "error", json_null());
-    if (run_state_is_end(run->state) && run->error_code != NULL) {
+    if (run->error_code != NULL) {
         (void)json_object_set_new(o, "error", json_object());
         (void)json_put(json_object_get(o, "error"), "code", run->error_code);
     }
     put_time_or_null(o, "started_at", run->started_ms);
-    put_time_or_null(o, "ended_at", run_state_is_end(run->state) ? run->ended_ms : 0);
-    put_duration(o, run);
-    (void)snprintf(name, sizeof name, "%s/" STEP_NAME, run->process);
-    id_from_name("step", name, id);
-    step = json_pack("{s:s, s:s}", "id", id, "name", STEP_NAME);
-    (void)json_object_set_new(o, "step", step);
+    put_time_or_null(o, "ended_at", run->ended_ms);
+    (void)json_object_set_new(o, "duration", json_null());
+    if (run->ended_ms != 0 && run->started_ms != 0)
+        (void)json_object_set_new(o, "duration", json_real((double)(run->ended_ms - run->started_ms) / 1000));
+    shape_step_id(process, run->name, id);
+    (void)json_object_set_new(o, "step", json_pack("{s:s, s:s}", "id", id, "name", run->name));
     return o;
 }
 

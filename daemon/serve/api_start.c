@@ -69,8 +69,8 @@ static void take_items(struct start *s, json_t *ids, int64_t now_ms)
     (void)json_object_set(f->event, "work_items", s->ids);
 }
 
-/* Takes `payloads`; `ids` may be NULL. */
-static void ring(const struct api_call *call, const struct process_config *process, json_t *payloads, json_t *ids)
+/* Takes `payloads`; `ids` and `files` may be NULL. */
+static void ring(const struct api_call *call, const struct process_config *process, json_t *payloads, json_t *ids, json_t *files)
 {
     int64_t now_ms = time_wall_ms();
     struct start *s = calloc(1, sizeof *s);
@@ -100,14 +100,17 @@ static void ring(const struct api_call *call, const struct process_config *proce
         abort();
     if (ids != NULL)
         take_items(s, ids, now_ms);
+    if (files != NULL)
+        (void)json_object_set(f->event, "files", files);
     call->room->host.bell->ring(call->room->host.bell->data, f);
 }
 
-void api_start_with_items(const struct api_call *call, const struct process_config *process, const json_t *ids, json_t *payloads)
+void api_start_with_items(const struct api_call *call, const struct process_config *process, const json_t *ids, json_t *payloads,
+                          json_t *files)
 {
     json_t *copy = json_copy((json_t *)(uintptr_t)ids);
 
-    ring(call, process, json_incref(payloads), copy);
+    ring(call, process, json_incref(payloads), copy, files);
     json_decref(copy);
 }
 
@@ -125,7 +128,7 @@ void api_start_as(const struct api_call *call, const struct process_config *proc
     struct api_call shaped = *call;
 
     shaped.shape = shape;
-    ring(&shaped, process, payloads, NULL);
+    ring(&shaped, process, payloads, NULL, NULL);
 }
 
 /* What the body asks for (NULL: nothing); false when it was answered, or is by what it has begun. */
@@ -170,7 +173,7 @@ void api_start(const struct api_call *call)
     if (!json_is_object(body) && !json_is_null(body)) {
         api_refuse(call->x, 400, "the body has to be an object");
     } else if (read_payloads(call, process, body, &payloads)) {
-        ring(call, process, payloads, NULL);
+        ring(call, process, payloads, NULL, NULL);
     }
     json_decref(body);
 }
@@ -192,5 +195,5 @@ void api_start_by_token(const struct api_call *call)
         return;
     }
     if (api_body(call->x, &body))
-        ring(call, process, json_pack("[o]", body), NULL);
+        ring(call, process, json_pack("[o]", body), NULL, NULL);
 }

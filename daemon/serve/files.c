@@ -85,7 +85,7 @@ int serve_open_console(const struct serve_room *room, const struct run_record *r
     fd = dir != NULL ? open_latest(dir, (int)json_int(result, "revision", 1), "console.log") : -1;
 
     if (dir == NULL)
-        live = room->host.console(room->host.data, run);
+        live = room->host.console(room->host.data, run, NULL);
     if (live != NULL)
         fd = open(live, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     free(live);

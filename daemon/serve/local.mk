@@ -4,6 +4,7 @@ libbelfry_a_SOURCES += \
 	daemon/serve/api.h \
 	daemon/serve/api_input.c \
 	daemon/serve/api_files.c \
+	daemon/serve/api_flow.c \
 	daemon/serve/api_items.c \
 	daemon/serve/api_robot.c \
 	daemon/serve/uploads.c \
@@ -14,6 +15,7 @@ libbelfry_a_SOURCES += \
 	daemon/serve/api_runs.c \
 	daemon/serve/api_shape.c \
 	daemon/serve/api_start.c \
+	daemon/serve/api_steps.c \
 	daemon/serve/begin.c \
 	daemon/serve/files.c \
 	daemon/serve/key_value.c \

@@ -124,7 +124,7 @@ def test_work_items(old):
     old("POST", f"/processes/{good}/run-request", body, status=409)
     old("POST", f"/processes/{good}/work-items", {}, status=400)
     old("GET", f"/processes/{good}/work-items/{uuid.uuid4()}", status=404)
-    old("POST", f"/processes/{good}/work-items/{first['id']}/retry", status=501)
+    old("POST", f"/processes/{good}/work-items/{first['id']}/retry", status=409)   # it has not failed
 
 
 def test_the_gate_stands_before_them_too(old):

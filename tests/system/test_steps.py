@@ -2,8 +2,11 @@
 import json
 import os
 import pathlib
-import signal
+import random
+import socket
 import textwrap
+import time
+import urllib.error
 import urllib.request
 
 import pytest
@@ -163,3 +166,323 @@ def test_a_canceled_run_starts_no_further_step(steps):
     assert steps.api("POST", f"/belfry/v1/runs/{run}/cancel").status == 202
     assert steps.ended(run)["state"] == "canceled"
     assert not (steps.folder / "after").exists()
+
+
+# --- the API's view ---------------------------------------------------------------------------------------------------------
+
+def make_key(daemon, permissions=("all",)):
+    answer = daemon.api("POST", "/belfry/v1/workspaces/here/keys", {"name": "test", "permissions": list(permissions)})
+    return {"Authorization": "RC-WSKEY " + answer.json["key"]}
+
+
+@pytest.fixture
+def api(steps):
+    headers = make_key(steps)
+
+    def call(method, path, body=None, status=200, base="/api/v1/workspaces/here"):
+        answer = steps.tcp(method, base + path, body, headers)
+        assert answer.status == status, (method, path, answer.status, answer.body)
+        return answer.json if answer.body else None
+
+    def get(url):
+        with urllib.request.urlopen(url) as answer:
+            return answer.read()
+    call.get, call.daemon = get, steps
+    call.processes = {p["name"]: p["id"] for p in call("GET", "/processes")["data"]}
+    return call
+
+
+def pages(api, path):
+    page, found = api("GET", path), []
+    while True:
+        found += page["data"]
+        if not page["has_more"]:
+            assert page["next"] is None
+            return found
+        page = api("GET", page["next"].split("/api/v1/workspaces/here", 1)[1])
+
+
+def unresolved(api):
+    run = api.daemon.run_and_wait("orders", input={"orders": 4})
+    assert run["backend_state"] == "unresolved"
+    return run["id"]
+
+
+def failed_items(api, run):
+    return api("GET", f"/work-items?process_run_id={run}&state=failed")["data"]
+
+
+def test_a_run_of_steps_as_the_api_has_it(api):
+    run = unresolved(api)
+    assert api("GET", f"/process-runs/{run}")["state"] == "unresolved"
+    steps = pages(api, f"/step-runs?process_run_id={run}&limit=1")
+    assert [s["step"]["name"] for s in steps][0] == "fetch" and {s["step"]["name"] for s in steps} == {"fetch", "send"}
+    assert all(s["state"] == "completed" and s["duration"] is not None and s["error"] is None for s in steps)
+    assert len({s["step"]["id"] for s in steps}) == 2
+    assert api("GET", f"/step-runs/{steps[1]['id']}") == steps[1]
+    lines = [line["message"] for s in steps[1:] for line in pages(api, f"/step-runs/{s['id']}/console-messages?limit=1")]
+    assert sorted(lines) == [f"order {n} order {n}" for n in range(4)]
+    assert api("GET", f"/step-runs/{steps[0]['id']}/console-messages")["data"] == []
+    assert [e["event_type"] for e in api("GET", f"/step-runs/{steps[0]['id']}/events")["data"]] == ["created", "started", "completed"]
+    items = pages(api, f"/work-items?process_run_id={run}&limit=2")
+    assert [i["state"] for i in items].count("done") == 7 and len(items) == 8
+    failed, = failed_items(api, run)
+    assert failed["exception"] == {"type": "business", "code": "BAD", "message": "no such article"}
+    assert failed["step"]["id"] == steps[1]["step"]["id"] and failed["step_run"]["id"] in [s["id"] for s in steps]
+    whole = api("GET", f"/work-items/{failed['id']}")
+    assert whole["payload"] == {"n": 2} and whole["files"][0]["name"] == "order.txt" and whole["files"][0]["size"] == 7
+    assert api.get(whole["files"][0]["download"]["url"]) == b"order 2"
+    assert "payload" not in failed and "files" not in failed
+    outputs = pages(api, f"/outputs?process_run_id={run}&limit=2")
+    assert sorted(o["payload"]["sent"] for o in outputs) == [0, 1, 3]
+    first = api("GET", f"/work-items/{run}-in-0")
+    assert first["payload"] == {"orders": 4} and first["state"] == "done"
+
+
+def test_a_failed_item_is_mended_and_tried_again(api):
+    run = unresolved(api)
+    failed, = failed_items(api, run)
+    assert api("POST", f"/work-items/{failed['id']}/payload", {"payload": {"n": 7}}) == {"payload": {"n": 7}}
+    assert api("POST", "/work-items/batch", {"batch_operation": "retry", "work_item_ids": [failed["id"]]}) == {"accepted": True}
+    until(lambda: api("GET", f"/process-runs/{run}")["state"] == "completed", "the run is completed after all")
+    record = api.daemon.run(run)
+    assert record["state"] == "completed" and record["attempt"] == 2 and record["revision"] == 2
+    assert sorted(i["payload"]["sent"] for i in record["work_items"]["output"]) == [0, 1, 3, 7]
+    folder = pathlib.Path(record["results"])
+    assert json.loads((folder / "run.1.json").read_text())["state"] == "failed"
+    assert json.loads((folder / "run.json").read_text())["state"] == "completed"
+    steps = pages(api, f"/step-runs?process_run_id={run}")
+    lines = [line["message"] for s in steps for line in pages(api, f"/step-runs/{s['id']}/console-messages")]
+    assert sorted(lines) == [f"order {n} order {n}" for n in range(4)] + ["order 7 order 2"]
+    api("POST", "/work-items/batch", {"batch_operation": "retry", "work_item_ids": [failed["id"]]}, status=409)
+    api("POST", f"/work-items/{failed['id']}/payload", {"payload": {}}, status=409)
+
+
+@pytest.mark.parametrize("operation", ["mark_as_done", "delete"])
+def test_a_failed_item_is_settled_by_hand(api, operation):
+    run = unresolved(api)
+    failed, = failed_items(api, run)
+    assert api("POST", "/work-items/batch", {"batch_operation": operation, "work_item_ids": [failed["id"]]}) == {"accepted": True}
+    until(lambda: api("GET", f"/process-runs/{run}")["state"] == "completed", "the run is completed by that")
+    assert len(failed_items(api, run)) == 0
+    api("GET", f"/work-items/{failed['id']}", status=200 if operation == "mark_as_done" else 404)
+    assert len(pages(api, f"/step-runs?process_run_id={run}")) == len(api.daemon.run(run)["steps"])
+
+
+def test_retry_by_command(api):
+    run = unresolved(api)
+    assert api.daemon.cli("retry", run).stdout == f"run {run} is tried again\n"
+    record = until(lambda: (lambda r: r if r["attempt"] == 2 and r["state"] == "failed" else None)(api.daemon.run(run)), "it fails again")
+    assert record["revision"] == 2 and record["backend_state"] == "unresolved"
+    (api.daemon.folder / "mended").touch()
+    api.daemon.cli("retry", run)
+    record = until(lambda: (lambda r: r if r["state"] == "completed" else None)(api.daemon.run(run)), "it completes")
+    assert record["revision"] == 3 and sorted(p.name for p in pathlib.Path(record["results"]).glob("run*.json")) == [
+        "run.1.json", "run.2.json", "run.json"]
+    refused = api.daemon.cli("retry", run, check=False)
+    assert refused.returncode == 1 and "completed" in refused.stderr
+
+
+def test_a_command_is_tried_again_as_a_whole(daemon):
+    daemon.start(f"""
+[process once]
+workspace = here
+shell = yes
+command = echo "$$BELFRY_ATTEMPT" >> {daemon.folder}/attempts; cat "$$BELFRY_INPUT"; test -e {daemon.folder}/mended
+""")
+    record = daemon.run_and_wait("once", input={"a": 1})
+    assert record["state"] == "failed"
+    (daemon.folder / "mended").touch()
+    daemon.cli("retry", record["id"])
+    record = until(lambda: (lambda r: r if r["state"] == "completed" else None)(daemon.run(record["id"])), "it completes")
+    assert (daemon.folder / "attempts").read_text() == "1\n2\n" and record["revision"] == 2
+    assert daemon.api("GET", f"/belfry/v1/runs/{record['id']}/log").body.endswith(b'{"a":1}')
+
+
+def upload(url, form, content, field="file"):
+    lines = []
+    for key, value in form.items():
+        lines += [b"--frontier", f'Content-Disposition: form-data; name="{key}"'.encode(), b"", value.encode()]
+    lines += [b"--frontier", f'Content-Disposition: form-data; name="{field}"; filename="x"'.encode(), b"", content, b"--frontier--", b""]
+    request = urllib.request.Request(url, b"\r\n".join(lines), {"Content-Type": "multipart/form-data; boundary=frontier"})
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return answer.status
+    except urllib.error.HTTPError as refused:
+        return refused.code
+
+
+def test_files_of_work_items_that_clients_make(api):
+    process = api.processes["scripts"]
+    item = api("POST", "/work-items", {"process": {"id": process}, "payload": {"k": 1}})
+    big = os.urandom(3 << 20)   # more than any other request may have
+    to = api("POST", f"/work-items/{item['id']}/files", {"file_name": "../ä b.bin", "file_size": float(len(big))})["upload"]
+    assert upload(to["url"], to["form_data"], big[:-1]) == 400
+    assert upload(to["url"], to["form_data"], big + b"x") == 400
+    assert upload(to["url"], to["form_data"], big, field="data") == 400
+    assert upload(to["url"].replace("size=3", "size=4"), to["form_data"], big) == 403
+    assert upload(to["url"][:-1] + "0", to["form_data"], big) == 403 or to["url"].endswith("0")
+    assert api("GET", f"/work-items/{item['id']}")["files"] == []
+    assert upload(to["url"], to["form_data"], big) == 204
+    file, = api("GET", f"/work-items/{item['id']}")["files"]
+    assert (file["name"], file["size"]) == ("../ä b.bin", len(big)) and api.get(file["download"]["url"]) == big
+    flat = api("POST", f"/work-items/{item['id']}/files/upload", {"file_name": "two", "file_size": 3})
+    assert urllib.request.urlopen(urllib.request.Request(flat["url"], b"raw", method="PUT")).status == 204
+    old = api("POST", f"/processes/{process}/work-items/{item['id']}/files/upload", {"fileName": "three", "fileSize": 0},
+              base="/process-v1/workspaces/here")
+    assert upload(old["url"], old["fields"], b"") == 204
+    for body in ({}, {"file_name": "", "file_size": 1}, {"file_name": "a", "file_size": -1}, {"file_name": "a", "file_size": 1.5}):
+        api("POST", f"/work-items/{item['id']}/files", body, status=400)
+    run = api("POST", f"/processes/{process}/process-runs", {"type": "with_work_item_ids", "work_item_ids": [item["id"]]})["id"]
+    api("POST", f"/work-items/{item['id']}/files", {"file_name": "late", "file_size": 1}, status=409)
+    record = api.daemon.ended(run)
+    assert sorted(record["work_items"]["input"][0]["files"]) == sorted(["two", "three", "ä b.bin"]) or \
+        len(record["work_items"]["input"][0]["files"]) == 3
+    leftovers = [p for p in (api.daemon.folder / "state" / "items").iterdir() if p.name.endswith(".part")]
+    assert leftovers == []
+
+
+def test_a_command_gets_the_files_of_its_items(daemon):
+    daemon.start("""
+[process cat]
+workspace = here
+shell = yes
+command = cat "$$BELFRY_FILE"; ls work-items-in/.. > /dev/null
+""")
+    headers = make_key(daemon)
+    process = daemon.tcp("GET", "/api/v1/workspaces/here/processes", headers=headers).json["data"][0]["id"]
+    item = daemon.tcp("POST", "/api/v1/workspaces/here/work-items", {"process": {"id": process}, "payload": 1}, headers).json["id"]
+    to = daemon.tcp("POST", f"/api/v1/workspaces/here/work-items/{item}/files", {"file_name": "in.txt", "file_size": 5}, headers).json["upload"]
+    assert upload(to["url"], to["form_data"], b"hello") == 204
+    run = daemon.tcp("POST", f"/api/v1/workspaces/here/processes/{process}/process-runs",
+                     {"type": "with_work_item_ids", "work_item_ids": [item]}, headers).json["id"]
+    record = daemon.ended(run)
+    assert record["work_items"]["input"][0]["files"] == ["in.txt"]
+    assert (pathlib.Path(record["results"]) / "console.log").read_text().startswith("hello")
+
+
+# --- tokens of runs ---------------------------------------------------------------------------------------------------------
+
+def test_a_token_is_good_for_its_step_run_alone(daemon):
+    daemon.start(f"""
+[process two]
+workspace = here
+steps = hold
+overlap = allow_all
+max_parallel = 2
+[step hold]
+shell = yes
+command = env > {daemon.folder}/env.$$BELFRY_RUN_ID.part; mv {daemon.folder}/env.$$BELFRY_RUN_ID.part {daemon.folder}/env.$$BELFRY_RUN_ID; while [ ! -e {daemon.folder}/go ]; do sleep 0.05; done
+""")
+    runs = [daemon.begin("two", input=[{"n": 1}, {"n": 2}]) for _ in range(2)]
+    environments = []
+    for run in runs:
+        path = daemon.folder / f"env.{run}"
+        until(path.exists, "the step runs")
+        environments.append(dict(line.split("=", 1) for line in path.read_text().splitlines() if "=" in line))
+    mine, other = environments
+    assert mine["RC_API_WORKITEM_TOKEN"] != other["RC_API_WORKITEM_TOKEN"] and "RC_WORKITEM_ADAPTER" not in mine
+    item = mine["RC_WORKITEM_ID"]
+    items = f"/json-v1/workspaces/{mine['RC_WORKSPACE_ID']}/workitems/"
+    steps = "/process-v1/workspaces/{RC_WORKSPACE_ID}/processes/{RC_PROCESS_ID}/runs/{RC_PROCESS_RUN_ID}/robotRuns/{RC_ACTIVITY_RUN_ID}/"
+
+    def ask(token, method, path, body=None):
+        return daemon.tcp(method, path, body, {"Authorization": f"Bearer {token}"})
+    token = mine["RC_API_WORKITEM_TOKEN"]
+    assert ask(token, "GET", items + item + "/data").json == {"n": 1}
+    assert ask(token, "GET", items + other["RC_WORKITEM_ID"] + "/data").status == 404
+    assert ask(other["RC_API_WORKITEM_TOKEN"], "GET", items + item + "/data").status == 404
+    assert ask(token[:-1] + ("0" if token[-1] != "0" else "1"), "GET", items + item + "/data").status == 401
+    assert ask("", "GET", items + item + "/data").status == 401
+    key = make_key(daemon)
+    assert daemon.tcp("GET", items + item + "/data", headers=key).status == 401
+    assert daemon.tcp("GET", "/api/v1/workspaces/here/processes", headers={"Authorization": f"Bearer {token}"}).status == 401
+    assert ask(token, "POST", steps.format(**other) + "reserve-next-work-item").status == 403
+    # Whatever comes twice is the same once.
+    for _ in range(2):
+        assert ask(token, "POST", steps.format(**mine) + "reserve-next-work-item").json == {"workItemId": item}
+    assert ask(token, "PUT", items + item + "/data", {"n": 9}).status == 200
+    assert ask(token, "GET", items + item + "/data").json == {"n": 9}
+    for _ in range(2):
+        assert ask(token, "POST", steps.format(**mine) + "release-work-item", {"workItemId": item, "state": "COMPLETED"}).status == 200
+    assert ask(token, "POST", steps.format(**mine) + "release-work-item", {"workItemId": item, "state": "FAILED"}).status == 409
+    for bad in ({}, {"workItemId": item, "state": "DOING"}, {"workItemId": item, "state": "FAILED", "exception": {"type": "BAD"}}):
+        assert ask(token, "POST", steps.format(**mine) + "release-work-item", bad).status == 400
+    second = ask(token, "POST", steps.format(**mine) + "reserve-next-work-item").json["workItemId"]
+    assert second == f"{runs[0]}-in-1"
+    process = "/process-v1/workspaces/{RC_WORKSPACE_ID}/processes/{RC_PROCESS_ID}".format(**mine)
+    made = [ask(token, "POST", f"{process}/work-items/{second}/output", {"payload": {}}).json["id"] for _ in range(3)]
+    assert len(set(made)) == 3   # each was answered: they are three
+    # A daemon that is killed knows what it has answered.
+    daemon.kill()
+    daemon.start()
+    assert ask(token, "GET", items + second + "/data").status in (200, 401)
+    (daemon.folder / "go").touch()
+    for run in runs:
+        assert daemon.ended(run)["state"] == "completed"
+    assert len(daemon.run(runs[0])["work_items"]["output"]) == 3
+    assert ask(token, "GET", items + item + "/data").status == 401
+    for text in (daemon.log_text(), json.dumps(daemon.runs()), json.dumps(daemon.run(runs[0]))):
+        assert token not in text and token.rsplit(".", 1)[1] not in text
+
+
+# --- kills ------------------------------------------------------------------------------------------------------------------
+
+# As the vendor's clients do: again on whatever is no answer.
+PATIENT = ROBOT.replace('''    with urllib.request.urlopen(request) as answer:
+        text = answer.read()
+''', '''    for n in range(200):
+        try:
+            with urllib.request.urlopen(request, timeout=5) as answer:
+                text = answer.read()
+            break
+        except urllib.error.HTTPError as refused:
+            if refused.code < 500:
+                raise
+        except OSError:
+            pass
+        import time; time.sleep(0.05)
+''')
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_every_item_goes_through_once_whatever_is_killed(daemon, seed):
+    folder = daemon.folder
+    (folder / "produce.py").write_text(PATIENT + '''
+for item, payload in items():
+    for n in range(30):
+        output(item, {"n": n})
+    release(item)
+''')
+    (folder / "consume.py").write_text(PATIENT + '''
+for item, payload in items():
+    output(item, {"seen": payload["n"]})
+    release(item)
+''')
+    daemon.configure(f"""
+[process flow]
+workspace = here
+steps = produce consume
+[step produce]
+command = /usr/bin/python3 {folder}/produce.py
+[step consume]
+command = /usr/bin/python3 {folder}/consume.py
+max_parallel = 2
+""")
+    daemon.config.write_text(daemon.config.read_text().replace("listen = 127.0.0.1:0", f"listen = 127.0.0.1:{free_port()}"))
+    daemon.start()
+    run = daemon.begin("flow")
+    dice = random.Random(seed)
+    for _ in range(8):
+        time.sleep(dice.uniform(0.005, 0.12))
+        daemon.kill()
+        daemon.start()
+    record = daemon.ended(run)
+    assert record["state"] == "completed", record
+    assert sorted(i["payload"]["seen"] for i in record["work_items"]["output"]) == list(range(30))

@@ -59,8 +59,8 @@ struct serve_host {
     /* Writes the person's word down and acts on it: 0, or BF_ENOENT. */
     int (*pause)(void *data, const char *kind, const char *name, bool paused);
     int (*reload)(void *data, struct buf *report);
-    /* Path of a run's console while it goes on, on the heap; NULL when there is none. */
-    char *(*console)(void *data, const struct run_record *run);
+    /* Path of a run's console while it goes on (or of a step run's of it; NULL: the whole), on the heap; NULL when there is none. */
+    char *(*console)(void *data, const struct run_record *run, const char *step_run_id);
     /* A Control Room's word of a run: false when the signature is not good. */
     bool (*callback)(void *data, const char *run_id, const char *signature, const void *body, size_t len);
     /* What a person wants done with work items of a run (of that workspace; NULL: any), or a run as a whole (ids NULL); then done, perhaps within the call: 0,
