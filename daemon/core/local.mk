@@ -4,6 +4,8 @@ libbelfry_a_SOURCES += \
 	daemon/core/pace.c \
 	daemon/core/event.c \
 	daemon/core/engine.c \
+	daemon/core/asset.c \
+	daemon/core/hook.c \
 	daemon/core/item.c \
 	daemon/core/key.c \
 	daemon/core/flow.c \
@@ -24,6 +26,8 @@ noinst_HEADERS += \
 	include/belfry/core/pace.h \
 	include/belfry/core/event.h \
 	include/belfry/core/firing.h \
+	include/belfry/core/asset.h \
+	include/belfry/core/hook.h \
 	include/belfry/core/item.h \
 	include/belfry/core/flow.h \
 	include/belfry/core/flows.h \

@@ -141,7 +141,8 @@ static void written(struct commit *commit, int status)
 void run_write(struct engine *e, struct open_run *run, enum then then)
 {
     size_t lines = then == THEN_END ? e->target_count : 0;
-    struct write *w = engine_alloc(sizeof *w + (1 + lines) * sizeof *w->records);
+    struct write *w = engine_alloc(sizeof *w + (2 + lines) * sizeof *w->records);
+    const char *own = NULL;
 
     w->engine = e;
     w->then = then;
@@ -150,6 +151,10 @@ void run_write(struct engine *e, struct open_run *run, enum then then)
     w->records[0] = (struct record) { .kind = RECORD_RUN_SET, .run = &w->snapshot };
     for (size_t i = 0; i < lines; i++)
         w->records[1 + i] = (struct record) { .kind = RECORD_LINE_ADD, .scope = e->targets[i], .run_id = w->snapshot.id };
+    if ((then == THEN_END || then == THEN_FOLLOW) && e->world.line != NULL)
+        own = e->world.line(e->world.data, &w->snapshot);
+    if (own != NULL)
+        w->records[1 + lines++] = (struct record) { .kind = RECORD_LINE_ADD, .scope = own, .run_id = w->snapshot.id };
     w->commit = (struct commit) { .records = w->records, .count = 1 + lines, .must = true, .cb = written, .data = w };
     e->world.commit(e->world.data, &w->commit);
 }

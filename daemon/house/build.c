@@ -69,9 +69,24 @@ static void introduce(struct house *h)
         .metrics = house_metrics };
 }
 
+/* Only those of local workspaces: a Control Room tells of its own. */
+static bool ids_of_run(void *house, const struct run_record *run, const char **workspace_id, const char **process_id)
+{
+    const struct house *h = house;
+    const struct workspace_config *w = config_workspace(h->config, run->workspace);
+    const struct process_config *p = config_process(h->config, run->process);
+
+    if (w == NULL || w->type != WORKSPACE_LOCAL)
+        return false;
+    *workspace_id = w->id;
+    *process_id = p != NULL ? p->id : "";
+    return true;
+}
+
 static int open_rooms(struct house *h, const struct config *c, struct error *err)
 {
     struct webhook_host webhook_host = { .data = h, .record = house_record };
+    struct deliver_host deliver_host = { .data = h, .ids = ids_of_run };
     struct engine_world world;
     int status = journal_open(h->loop, c->daemon.state_dir, &h->journal, err);
 
@@ -91,10 +106,11 @@ static int open_rooms(struct house *h, const struct config *c, struct error *err
     if ((status = evaluator_new(h->loop, &h->evaluator, err)) != 0 ||
         (status = http_client_new(h->loop, "belfry/" BELFRY_VERSION, &h->client, err)) != 0 ||
         (status = syslog_new(h->loop, h->journal, &c->syslog, c->daemon.results_dir, &h->syslog, err)) != 0 ||
+        (status = deliver_new(h->loop, h->journal, h->client, h->vault, &deliver_host, &h->deliver, err)) != 0 ||
         (status = clock_new(h->loop, h->journal, &h->bell, &h->clock, err)) != 0 ||
         (status = watch_new(h->loop, h->journal, &h->bell, &h->watches, err)) != 0 ||
         (status = webhook_new(h->loop, h->journal, &h->bell, &webhook_host, &h->webhooks, err)) != 0 ||
-        (status = serve_new(h->loop, &h->host, &h->serve, err)) != 0)
+        (status = (h->host.deliver = h->deliver, 0)) != 0 || (status = serve_new(h->loop, &h->host, &h->serve, err)) != 0)
         return status;
     return 0;
 }
@@ -200,7 +216,8 @@ static void close_rest(struct house *h)
 static void close_doors(struct house *h)
 {
     h->storey = STOREY_HANDS;
-    h->closing = 4 + h->home_count;
+    h->closing = 5 + h->home_count;
+    deliver_close(h->deliver, storey_closed, h);
     keyring_close(h->keyring, storey_closed, h);
     http_server_close(h->server, storey_closed, h);
     syslog_close(h->syslog, storey_closed, h);

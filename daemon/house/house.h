@@ -15,6 +15,7 @@
 #include "belfry/net/http_client.h"
 #include "belfry/net/http_server.h"
 #include "belfry/net/later.h"
+#include "belfry/results/deliver.h"
 #include "belfry/results/syslog.h"
 #include "belfry/serve/serve.h"
 #include "belfry/store/journal.h"
@@ -49,6 +50,7 @@ struct house {
     struct watch_room *watches;
     struct webhook_room *webhooks;
     struct syslog_room *syslog;
+    struct deliver_room *deliver;
     struct serve_room *serve;
     struct keyring *keyring;
     struct later later;

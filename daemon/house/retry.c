@@ -14,7 +14,7 @@ struct wish {
     char *workspace;                 /* that it has to be in; NULL: any */
     enum item_wish what;
     json_t *ids;                     /* NULL: all that failed */
-    struct journal_read run, steps, items;
+    struct journal_read run, callback, steps, items;
     struct run_record record;
     struct flow *flow;               /* until the flows have it */
     struct flow_changes changes;
@@ -180,6 +180,24 @@ static void steps_came(struct journal_read *read, int status)
     journal_read(h->journal, &w->items);
 }
 
+/* Who was told of the run's end is told of its next one, too. */
+static void callback_came(struct journal_read *read, int status)
+{
+    struct wish *w = read->data;
+    struct house *h = w->house;
+
+    if (status != 0) {
+        refuse(w, status, "%s", read->error.text);
+        return;
+    }
+    if (read->count > 0 && !h->stopping) {
+        deliver_callback_dropped(h->deliver, w->run_id);
+        deliver_callback_added(h->deliver, &read->rows[0].callback);
+    }
+    w->steps = (struct journal_read) { .kind = READ_STEP_RUNS, .state = -1, .run_id = w->run_id, .limit = SIZE_MAX / 4, .cb = steps_came, .data = w };
+    journal_read(h->journal, &w->steps);
+}
+
 static void run_came(struct journal_read *read, int status)
 {
     struct wish *w = read->data;
@@ -196,8 +214,9 @@ static void run_came(struct journal_read *read, int status)
         refuse(w, BF_EAGAIN, "run %s is %s: nothing of it can be tried again", w->run_id, run_state_name(w->record.state));
         return;
     }
-    w->steps = (struct journal_read) { .kind = READ_STEP_RUNS, .state = -1, .run_id = w->run_id, .limit = SIZE_MAX / 4, .cb = steps_came, .data = w };
-    journal_read(w->house->journal, &w->steps);
+    w->callback = (struct journal_read) { .kind = READ_CALLBACKS, .state = -1, .limit = 1, .cb = callback_came, .data = w };
+    memcpy(w->callback.id, w->run_id, sizeof w->callback.id);
+    journal_read(w->house->journal, &w->callback);
 }
 
 void house_wish(void *house, const char *workspace, const char *run_id, enum item_wish what, const json_t *ids,

@@ -249,6 +249,17 @@ static void ended(void *data, const struct run_record *run)
     }
     if (run->state != RUN_SKIPPED && !hands_are_gone(h))
         syslog_pump(h->syslog);
+    if (deliver_line(h->deliver, run) == NULL)
+        deliver_callback_dropped(h->deliver, run->id);
+    else if (!hands_are_gone(h))
+        deliver_pump(h->deliver);
+}
+
+static const char *line(void *data, const struct run_record *run)
+{
+    const struct house *h = data;
+
+    return deliver_line(h->deliver, run);
 }
 
 static void note(void *data, const struct run_record *run, const char *text)
@@ -261,6 +272,8 @@ static void note(void *data, const struct run_record *run, const char *text)
         log_info("run %s of %s started", run->id, run->process);
     if (!hands_are_gone(h))
         syslog_note(h->syslog, run, text);
+    if (!hands_are_gone(h) && text == NULL && deliver_line(h->deliver, run) != NULL)
+        deliver_pump(h->deliver);
 }
 
 void on_wake_timer(uv_timer_t *timer)
@@ -436,7 +449,7 @@ static void report_collected(void *data, const char *run_id, int status, const s
 void world_init(struct house *h, struct engine_world *world)
 {
     *world = (struct engine_world) { .data = h, .commit = commit, .start = start, .find = find, .follow = follow,
-        .stop = stop, .collect = collect, .ended = ended, .note = note, .wake_at = wake_at, .random = random_bytes };
+        .stop = stop, .collect = collect, .ended = ended, .note = note, .line = line, .wake_at = wake_at, .random = random_bytes };
     h->reports = (struct backend_reports) { .data = h, .write_memo = report_memo, .is_named = report_is_named,
         .callback_secret = report_callback_secret, .started = report_started,
         .not_started = report_not_started, .start_unknown = report_unknown, .found = report_found, .ended = report_ended,

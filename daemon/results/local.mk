@@ -1,4 +1,5 @@
 libbelfry_a_SOURCES += \
+	daemon/results/deliver.c \
 	daemon/results/folder.c \
 	daemon/results/run_json.c \
 	daemon/results/syslog.c \
@@ -6,5 +7,6 @@ libbelfry_a_SOURCES += \
 	daemon/results/syslog_target.c \
 	daemon/results/syslog_internal.h
 noinst_HEADERS += \
+	include/belfry/results/deliver.h \
 	include/belfry/results/folder.h \
 	include/belfry/results/syslog.h

@@ -20,6 +20,7 @@ struct api_call {
     void (*items)(const struct api_call *call, json_t *items);   /* answers with items in another shape (taken); NULL: v1's */
     size_t item_at;                /* which of the arguments is a work item's id */
     start_shape shape;             /* of a start's answer; NULL: v1's */
+    bool callback;                 /* the body, a start's, has one */
     const char *key_name;          /* who asks: of the key; "socket" over the socket */
     char run_id[ID_SIZE];          /* with a token of a run: whose it is */
     char step_run[ID_SIZE];
@@ -190,6 +191,18 @@ void robot_output(const struct api_call *call);
 /* --- wishes.c --- */
 void api_batch(const struct api_call *call);
 void api_old_retry(const struct api_call *call);
+
+/* --- api_hooks.c --- */
+void api_hooks(const struct api_call *call);
+void api_hook(const struct api_call *call);
+void api_hook_make(const struct api_call *call);
+void api_hook_delete(const struct api_call *call);
+/* What a start's body says of a callback, lent by it; url NULL: nothing. False when it was refused. */
+struct callback_ask {
+    const char *url, *secret;
+    unsigned events;
+};
+bool api_read_callback(const struct api_call *call, const json_t *body, struct callback_ask *ask);
 
 /* --- api_files.c --- */
 /* The body announces a file of that item, which has those: answered with where its bytes go, in that shape (which takes form). */

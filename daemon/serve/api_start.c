@@ -17,6 +17,7 @@ struct start {
     struct firing firing;
     json_t *ids;                   /* of the work items that the run takes; the records lend from it */
     struct record *with;
+    struct callback_record callback;
     char by[NAME_MAX_LEN + 1];
 };
 
@@ -27,6 +28,7 @@ static void start_free(struct start *s)
     json_decref(s->firing.event);
     json_decref(s->firing.input);
     json_decref(s->ids);
+    callback_record_close(&s->callback);
     free(s->with);
     config_release(s->config);
     free(s);
@@ -37,6 +39,8 @@ static void rung(struct firing *f, int status)
 {
     struct start *s = f->data;
 
+    if (s->callback.url != NULL && (status != 0 || f->state == RUN_SKIPPED))
+        deliver_callback_dropped(s->room->host.deliver, f->id);
     if (status == 0 && f->state == RUN_SKIPPED)
         api_refuse(s->x, 409, "the process does not take another run now, as its overlap policy has it");
     else if (status == 0)
@@ -51,22 +55,42 @@ static void rung(struct firing *f, int status)
     start_free(s);
 }
 
+static void add_with(struct start *s, struct record record)
+{
+    struct record *grown = reallocarray(s->with, s->firing.with_count + 1, sizeof *grown);
+
+    if (grown == NULL)
+        abort();
+    s->with = grown;
+    grown[s->firing.with_count++] = record;
+    s->firing.with = grown;
+}
+
 /* What makes the items the run's, in the commit that admits it. */
 static void take_items(struct start *s, json_t *ids, int64_t now_ms)
 {
-    struct firing *f = &s->firing;
     const json_t *id;
     size_t i;
 
     s->ids = json_incref(ids);
-    s->with = calloc(json_array_size(ids) + 1, sizeof *s->with);
-    if (s->with == NULL)
-        abort();
     json_array_foreach(s->ids, i, id)
-        s->with[i] = (struct record) { .kind = RECORD_ITEM_TAKE, .key = json_string_value(id), .run_id = f->id, .value = now_ms };
-    f->with = s->with;
-    f->with_count = json_array_size(ids);
-    (void)json_object_set(f->event, "work_items", s->ids);
+        add_with(s, (struct record) { .kind = RECORD_ITEM_TAKE, .key = json_string_value(id), .run_id = s->firing.id, .value = now_ms });
+    (void)json_object_set(s->firing.event, "work_items", s->ids);
+}
+
+/* The callback in the body, which has been checked. */
+static void take_callback(struct start *s)
+{
+    struct deliver_room *deliver = s->room->host.deliver;
+    struct callback_ask ask;
+    json_t *body;
+
+    if (!api_body(s->x, &body) || !api_read_callback(&s->call, body, &ask) ||
+        deliver_callback_make(deliver, s->firing.id, ask.url, ask.secret, ask.events, &s->callback) != 0)
+        abort();
+    json_decref(body);
+    deliver_callback_added(deliver, &s->callback);
+    add_with(s, (struct record) { .kind = RECORD_CALLBACK_ADD, .callback = &s->callback, .run_id = s->firing.id });
 }
 
 /* Takes `payloads`; `ids` and `files` may be NULL. */
@@ -100,6 +124,8 @@ static void ring(const struct api_call *call, const struct process_config *proce
         abort();
     if (ids != NULL)
         take_items(s, ids, now_ms);
+    if (call->callback)
+        take_callback(s);
     if (files != NULL)
         (void)json_object_set(f->event, "files", files);
     call->room->host.bell->ring(call->room->host.bell->data, f);
@@ -137,10 +163,6 @@ static bool read_payloads(const struct api_call *call, const struct process_conf
     const char *type = json_str(body, "type");
     json_t *payloads = json_object_get(body, "payloads"), *ids = json_object_get(body, "work_item_ids");
 
-    if (json_object_get(body, "callback") != NULL) {
-        api_refuse(call->x, 501, "callbacks are not served by this version of Belfry");
-        return false;
-    }
     *asked = NULL;
     if (json_object_get(body, "type") == NULL)
         return true;
@@ -166,14 +188,18 @@ static bool read_payloads(const struct api_call *call, const struct process_conf
 void api_start(const struct api_call *call)
 {
     const struct process_config *process = api_start_process(call);
+    struct api_call with = *call;
+    struct callback_ask callback;
     json_t *body, *payloads;
 
     if (process == NULL || !api_body(call->x, &body))
         return;
     if (!json_is_object(body) && !json_is_null(body)) {
         api_refuse(call->x, 400, "the body has to be an object");
-    } else if (read_payloads(call, process, body, &payloads)) {
-        ring(call, process, payloads, NULL, NULL);
+    } else if (api_read_callback(call, body, &callback)) {
+        with.callback = callback.url != NULL;
+        if (read_payloads(&with, process, body, &payloads))
+            ring(&with, process, payloads, NULL, NULL);
     }
     json_decref(body);
 }

@@ -5,6 +5,7 @@ libbelfry_a_SOURCES += \
 	daemon/serve/api_input.c \
 	daemon/serve/api_files.c \
 	daemon/serve/api_flow.c \
+	daemon/serve/api_hooks.c \
 	daemon/serve/api_items.c \
 	daemon/serve/api_robot.c \
 	daemon/serve/uploads.c \

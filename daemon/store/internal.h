@@ -18,8 +18,10 @@ enum statement {
     ST_BEGIN, ST_COMMIT, ST_ROLLBACK,
     ST_RUN_ADD, ST_TEXTS_ADD, ST_RUN_SET, ST_CLAIM_GET, ST_CLAIM_PUT, ST_CURSOR_PUT, ST_CURSOR_DROP, ST_FILE_PUT, ST_FILE_DROP,
     ST_FILES_DROP, ST_LINE_ADD, ST_LINE_SENT, ST_PAUSE_PUT, ST_ITEM_ADD, ST_ITEM_PAYLOAD, ST_ITEM_MOVE, ST_ITEM_DROP, ST_ITEM_TAKE,
-    ST_ITEM_TAKEN, ST_STEP_RUN, ST_STEP_RUN_DROP, ST_ITEM_FILE, ST_ITEM_FILE_DROP, ST_ITEM_FILES_DROP, ST_KEY_ADD, ST_KEY_SET,
-    ST_KEY_USED, ST_KEY_DROP, ST_PRUNE_RUNS, ST_PRUNE_TEXTS, ST_PRUNE_CLAIMS, ST_PRUNE_ITEMS, ST_PRUNE_STEP_RUNS, ST_PRUNE_ITEM_FILES,
+    ST_ITEM_TAKEN, ST_STEP_RUN, ST_STEP_RUN_DROP, ST_ITEM_FILE, ST_ITEM_FILE_DROP, ST_ITEM_FILES_DROP, ST_HOOK_ADD, ST_HOOK_DROP,
+    ST_CALLBACK_ADD, ST_DELIVERY_ADD, ST_DELIVERY_SET, ST_DELIVERY_DROP, ST_ASSET_ADD, ST_ASSET_GET, ST_ASSET_FILE, ST_ASSET_DROP, ST_ASSET_UPLOADS_DROP,
+    ST_ASSET_UPLOAD, ST_KEY_ADD, ST_KEY_SET,
+    ST_KEY_USED, ST_KEY_DROP, ST_PRUNE_RUNS, ST_PRUNE_TEXTS, ST_PRUNE_CLAIMS, ST_PRUNE_ITEMS, ST_PRUNE_STEP_RUNS, ST_PRUNE_ITEM_FILES, ST_PRUNE_CALLBACKS,
     ST_COUNT
 };
 
@@ -94,6 +96,7 @@ int store_code(int sqlite_code);
 
 /* --- read.c --- */
 void *reader_main(void *journal);
+void row_close(struct journal_row *row);
 
 /* --- rows.c --- */
 #define RUN_COLUMNS "r.id,r.process,r.workspace,r.trigger_kind,r.trigger_name,r.overlap,r.state,r.outcome,r.attempt," \
@@ -108,11 +111,19 @@ void *reader_main(void *journal);
     "w.exception,w.exception_code,w.exception_message"
 #define STEP_COLUMNS "s.id,s.run_id,s.step,s.name,s.state,s.attempt,s.created,s.started,s.ended,s.exit_code,s.forgiven,s.spoke," \
     "s.error_code,s.error_message"
+#define DELIVERY_COLUMNS "d.id,d.hook,d.run_id,d.url,d.body,d.created,d.next,d.tries,c.sealed"
+#define ASSET_COLUMNS "a.id,a.workspace,a.name,a.file,a.content_type,a.created"
+#define UPLOAD_COLUMNS "u.id,u.asset,u.content_type,u.state,u.created"
 #define FILE_COLUMNS "f.id,f.item,f.name,f.size,f.there"
 /* The columns above as a record; its strings are SQLite's until the next step. */
 void row_to_run(sqlite3_stmt *row, struct run_record *run);
 void row_to_item(sqlite3_stmt *row, struct item_record *item);
 void row_to_step_run(sqlite3_stmt *row, struct step_record *run);
+void row_to_delivery(sqlite3_stmt *row, struct delivery_record *delivery);
+/* run_id, url, events, sealed */
+void row_to_callback(sqlite3_stmt *row, struct callback_record *callback);
+void row_to_asset(sqlite3_stmt *row, struct asset_record *asset);
+void row_to_upload(sqlite3_stmt *row, struct asset_upload *upload);
 void row_to_item_file(sqlite3_stmt *row, struct item_file *file);
 
 #endif

@@ -256,6 +256,7 @@ void journal_read(struct journal *journal, struct journal_read *read)
     request->asked.target = copy(read->target);
     request->asked.ids = copy(read->ids);
     request->asked.run_id = copy(read->run_id);
+    request->asked.name = copy(read->name);
     took(journal);
     if (!journal->reader_runs) {
         if (start_thread(&journal->reader, reader_main, journal) != 0)
@@ -270,14 +271,8 @@ void journal_read(struct journal *journal, struct journal_read *read)
 
 static void free_rows(struct journal_read *a)
 {
-    for (size_t i = 0; i < a->count; i++) {
-        run_record_close(&a->rows[i].run);
-        item_record_close(&a->rows[i].item);
-        step_record_close(&a->rows[i].step_run);
-        item_file_close(&a->rows[i].file);
-        free(a->rows[i].event);
-        free(a->rows[i].input);
-    }
+    for (size_t i = 0; i < a->count; i++)
+        row_close(&a->rows[i]);
     free(a->rows);
 }
 
@@ -291,6 +286,7 @@ static void free_strings(struct journal_read *a)
     free((void *)(uintptr_t)a->target);
     free((void *)(uintptr_t)a->ids);
     free((void *)(uintptr_t)a->run_id);
+    free((void *)(uintptr_t)a->name);
 }
 
 static void answer_reads(struct journal *j)

@@ -58,6 +58,37 @@ static void build_item_files(struct query *q, const struct journal_read *a)
     add(q, " ORDER BY f.item, f.id LIMIT :limit");
 }
 
+static void build_deliveries(struct query *q, const struct journal_read *a)
+{
+    (void)a;
+    add(q, "SELECT " DELIVERY_COLUMNS " FROM deliveries d LEFT JOIN callbacks c ON c.run_id = d.run_id AND d.hook=''"
+           " ORDER BY d.next LIMIT :limit");
+}
+
+static void build_assets(struct query *q, const struct journal_read *a)
+{
+    add(q, "SELECT " ASSET_COLUMNS " FROM assets a WHERE a.workspace=:workspace");
+    if (a->name != NULL)
+        add(q, " AND a.name=:name");
+    else if (a->id[0] != '\0')
+        add(q, " AND a.id=:id");
+    else if (a->before_id != NULL)
+        add(q, " AND a.id>:before");
+    add(q, " ORDER BY a.id LIMIT :limit");
+}
+
+static void build_callbacks(struct query *q, const struct journal_read *a)
+{
+    (void)a;
+    add(q, "SELECT run_id, url, events, sealed FROM callbacks WHERE run_id=:id LIMIT :limit");
+}
+
+static void build_uploads(struct query *q, const struct journal_read *a)
+{
+    (void)a;
+    add(q, "SELECT " UPLOAD_COLUMNS " FROM asset_uploads u WHERE u.id=:id LIMIT :limit");
+}
+
 static void columns(struct query *q, const struct journal_read *a, bool lines)
 {
     bool whole = a->whole || a->kind == READ_RUN;
@@ -110,7 +141,8 @@ static void states_filter(struct query *q, const struct journal_read *a)
 static void build(struct query *q, const struct journal_read *a)
 {
     static void (*const others[])(struct query *q, const struct journal_read *a) = {
-        [READ_ITEMS] = build_items, [READ_STEP_RUNS] = build_step_runs, [READ_ITEM_FILES] = build_item_files };
+        [READ_ITEMS] = build_items, [READ_STEP_RUNS] = build_step_runs, [READ_ITEM_FILES] = build_item_files,
+        [READ_DELIVERIES] = build_deliveries, [READ_CALLBACKS] = build_callbacks, [READ_ASSETS] = build_assets, [READ_UPLOADS] = build_uploads };
 
     if (a->kind < sizeof others / sizeof *others && others[a->kind] != NULL) {
         others[a->kind](q, a);
@@ -168,7 +200,7 @@ static void bind_all(struct query *q, const struct journal_read *a)
     bind_text(q, ":process", a->process);
     bind_text(q, ":workspace", a->workspace);
     bind_int(q, ":kind", a->trigger_kind != NULL ? (int64_t)trigger_kind_from_name(a->trigger_kind) : 0);
-    bind_text(q, ":name", a->trigger_name);
+    bind_text(q, ":name", a->kind == READ_ASSETS ? a->name : a->trigger_name);
     bind_text(q, ":before", a->before_id);
     bind_text(q, ":target", a->target);
     bind_text(q, ":ids", a->ids);
@@ -241,24 +273,66 @@ static int take_row(struct journal_read *a, sqlite3_stmt *st)
     return failed ? BF_ENOMEM : 0;
 }
 
+static int take_delivery(struct journal_read *a, sqlite3_stmt *st)
+{
+    struct journal_row *row = new_row(a);
+    struct delivery_record lent;
+
+    row_to_delivery(st, &lent);
+    return row != NULL ? delivery_record_copy(&row->delivery, &lent) : BF_ENOMEM;
+}
+
+static int take_callback(struct journal_read *a, sqlite3_stmt *st)
+{
+    struct journal_row *row = new_row(a);
+    struct callback_record lent;
+
+    row_to_callback(st, &lent);
+    return row != NULL ? callback_record_copy(&row->callback, &lent) : BF_ENOMEM;
+}
+
+static int take_asset(struct journal_read *a, sqlite3_stmt *st)
+{
+    struct journal_row *row = new_row(a);
+    struct asset_record lent;
+
+    row_to_asset(st, &lent);
+    return row != NULL ? asset_record_copy(&row->asset, &lent) : BF_ENOMEM;
+}
+
+static int take_upload(struct journal_read *a, sqlite3_stmt *st)
+{
+    struct journal_row *row = new_row(a);
+    struct asset_upload lent;
+
+    row_to_upload(st, &lent);
+    return row != NULL ? asset_upload_copy(&row->upload, &lent) : BF_ENOMEM;
+}
+
 static int take(struct journal_read *a, sqlite3_stmt *st)
 {
     switch (a->kind) {
     case READ_ITEMS: return take_item(a, st);
     case READ_STEP_RUNS: return take_step_run(a, st);
     case READ_ITEM_FILES: return take_item_file(a, st);
+    case READ_DELIVERIES: return take_delivery(a, st);
+    case READ_CALLBACKS: return take_callback(a, st);
+    case READ_ASSETS: return take_asset(a, st);
+    case READ_UPLOADS: return take_upload(a, st);
     default: return take_row(a, st);
     }
 }
 
-static void drop_last(struct journal_read *a)
+void row_close(struct journal_row *row)
 {
-    struct journal_row *row = &a->rows[--a->count];
-
     run_record_close(&row->run);
     item_record_close(&row->item);
     step_record_close(&row->step_run);
     item_file_close(&row->file);
+    delivery_record_close(&row->delivery);
+    callback_record_close(&row->callback);
+    asset_record_close(&row->asset);
+    asset_upload_close(&row->upload);
     free(row->event);
     free(row->input);
 }
@@ -282,7 +356,7 @@ static int fetch(struct journal *j, sqlite3 *db, struct journal_read *a)
     sqlite3_free(q.sql);
     if (status == 0 && a->kind != READ_RUN && a->count > a->limit) {
         a->more = true;
-        drop_last(a);
+        row_close(&a->rows[--a->count]);
     }
     if (status == 0 && a->kind == READ_RUN && a->count == 0)
         status = error_set(&a->error, BF_ENOENT, "there is no run %s", a->id);

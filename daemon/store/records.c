@@ -46,6 +46,18 @@ static const char *const sql[ST_COUNT] = {
     [ST_ITEM_FILE] = "INSERT OR REPLACE INTO item_files VALUES (?1,?2,?3,?4,?5)",
     [ST_ITEM_FILE_DROP] = "DELETE FROM item_files WHERE id=?1",
     [ST_ITEM_FILES_DROP] = "DELETE FROM item_files WHERE item=?1",
+    [ST_HOOK_ADD] = "INSERT INTO webhooks VALUES (?1,?2,?3,?4,?5,?6)",
+    [ST_HOOK_DROP] = "DELETE FROM webhooks WHERE id=?1",
+    [ST_CALLBACK_ADD] = "INSERT INTO callbacks SELECT ?1,?2,?3,?4 WHERE EXISTS (SELECT 1 FROM runs WHERE id=?1 AND state<>9)",
+    [ST_DELIVERY_ADD] = "INSERT INTO deliveries VALUES (?1,?2,?3,?4,?5,?6,?7,?8)",
+    [ST_DELIVERY_SET] = "UPDATE deliveries SET next=?7,tries=?8 WHERE id=?1",
+    [ST_DELIVERY_DROP] = "DELETE FROM deliveries WHERE id=?1",
+    [ST_ASSET_ADD] = "INSERT INTO assets VALUES (?1,?2,?3,NULL,NULL,?4)",
+    [ST_ASSET_GET] = "SELECT id FROM assets WHERE workspace=?1 AND name=?2",
+    [ST_ASSET_FILE] = "UPDATE assets SET file=?1,content_type=?2 WHERE id=?3",
+    [ST_ASSET_DROP] = "DELETE FROM assets WHERE id=?1",
+    [ST_ASSET_UPLOADS_DROP] = "DELETE FROM asset_uploads WHERE asset=?1",
+    [ST_ASSET_UPLOAD] = "INSERT OR REPLACE INTO asset_uploads VALUES (?1,?2,?3,?4,?5)",
     [ST_KEY_ADD] = "INSERT INTO api_keys VALUES (?1,?2,?3,?4,?5,?6,?7,?8,0,0)",
     [ST_KEY_SET] = "UPDATE api_keys SET name=?2,workspace=?3,permissions=?4,digest=?5,sealed=?6,created=?7,expires=?8 WHERE id=?1",
     [ST_KEY_USED] = "UPDATE api_keys SET last_used=?2,uses=?3 WHERE id=?1",
@@ -62,6 +74,8 @@ static const char *const sql[ST_COUNT] = {
                            " WHERE r.id IS NULL LIMIT ?1)",
     [ST_PRUNE_ITEM_FILES] = "DELETE FROM item_files WHERE id IN (SELECT f.id FROM item_files f LEFT JOIN work_items w ON w.id = f.item"
                             " WHERE w.id IS NULL LIMIT ?1)",
+    [ST_PRUNE_CALLBACKS] = "DELETE FROM callbacks WHERE run_id IN (SELECT c.run_id FROM callbacks c LEFT JOIN runs r ON r.id = c.run_id"
+                           " WHERE r.id IS NULL LIMIT ?1)",
 };
 
 int records_prepare(struct journal *j, struct error *err)
@@ -295,6 +309,89 @@ static int put_key_use(struct journal *j, const struct key_record *k)
     return records_run(j, ST_KEY_USED);
 }
 
+static int add_hook(struct journal *j, const struct hook_record *h)
+{
+    sqlite3_stmt *st = j->statements[ST_HOOK_ADD];
+
+    text(st, 1, h->id);
+    text(st, 2, h->workspace);
+    text(st, 3, h->process);
+    (void)sqlite3_bind_int(st, 4, (int)h->events);
+    text(st, 5, h->endpoint);
+    (void)sqlite3_bind_int64(st, 6, h->created_ms);
+    return records_run(j, ST_HOOK_ADD);
+}
+
+static int add_callback(struct journal *j, const struct callback_record *c)
+{
+    sqlite3_stmt *st = j->statements[ST_CALLBACK_ADD];
+
+    text(st, 1, c->run_id);
+    text(st, 2, c->url);
+    (void)sqlite3_bind_int(st, 3, (int)c->events);
+    (void)sqlite3_bind_blob(st, 4, c->sealed, (int)c->sealed_len, SQLITE_STATIC);
+    return records_run(j, ST_CALLBACK_ADD);
+}
+
+static int put_delivery(struct journal *j, enum statement which, const struct delivery_record *d)
+{
+    sqlite3_stmt *st = j->statements[which];
+
+    text(st, 1, d->id);
+    if (which == ST_DELIVERY_ADD) {
+        text(st, 2, d->hook_id);
+        text(st, 3, d->run_id);
+        text(st, 4, d->url);
+        text(st, 5, d->body);
+        (void)sqlite3_bind_int64(st, 6, d->created_ms);
+    }
+    (void)sqlite3_bind_int64(st, 7, d->next_ms);
+    (void)sqlite3_bind_int64(st, 8, d->tries);
+    return records_run(j, which);
+}
+
+static int add_asset(struct journal *j, const struct asset_record *a)
+{
+    sqlite3_stmt *st = j->statements[ST_ASSET_ADD];
+
+    text(st, 1, a->id);
+    text(st, 2, a->workspace);
+    text(st, 3, a->name);
+    (void)sqlite3_bind_int64(st, 4, a->created_ms);
+    return records_run(j, ST_ASSET_ADD);
+}
+
+static int put_upload(struct journal *j, const struct asset_upload *u)
+{
+    sqlite3_stmt *st = j->statements[ST_ASSET_UPLOAD];
+
+    text(st, 1, u->id);
+    text(st, 2, u->asset);
+    text(st, 3, u->content_type);
+    (void)sqlite3_bind_int(st, 4, (int)u->state);
+    (void)sqlite3_bind_int64(st, 5, u->created_ms);
+    return records_run(j, ST_ASSET_UPLOAD);
+}
+
+static int put_asset_file(struct journal *j, const struct asset_upload *u)
+{
+    sqlite3_stmt *st = j->statements[ST_ASSET_FILE];
+
+    text(st, 1, u->id);
+    text(st, 2, u->content_type);
+    text(st, 3, u->asset);
+    return records_run(j, ST_ASSET_FILE);
+}
+
+static int drop_asset(struct journal *j, const char *id)
+{
+    text(j->statements[ST_ASSET_DROP], 1, id);
+    text(j->statements[ST_ASSET_UPLOADS_DROP], 1, id);
+    if (records_run(j, ST_ASSET_DROP) != SQLITE_DONE)
+        return SQLITE_ERROR;
+    return records_run(j, ST_ASSET_UPLOADS_DROP);
+}
+
 static int drop(struct journal *j, enum statement which, const char *id)
 {
     text(j->statements[which], 1, id);
@@ -340,6 +437,26 @@ static int apply(struct journal *j, const struct record *r)
         return drop(j, ST_ITEM_FILE_DROP, r->key);
     case RECORD_ITEM_TAKE:
         return put_pair(j, ST_ITEM_TAKE, r->key, r->run_id, &r->value);
+    case RECORD_HOOK_ADD:
+        return add_hook(j, r->hook);
+    case RECORD_HOOK_DROP:
+        return drop(j, ST_HOOK_DROP, r->key);
+    case RECORD_CALLBACK_ADD:
+        return add_callback(j, r->callback);
+    case RECORD_DELIVERY_ADD:
+        return put_delivery(j, ST_DELIVERY_ADD, r->delivery);
+    case RECORD_DELIVERY_SET:
+        return put_delivery(j, ST_DELIVERY_SET, r->delivery);
+    case RECORD_DELIVERY_DROP:
+        return drop(j, ST_DELIVERY_DROP, r->delivery->id);
+    case RECORD_ASSET_ADD:
+        return add_asset(j, r->asset);
+    case RECORD_ASSET_FILE:
+        return put_asset_file(j, r->upload);
+    case RECORD_ASSET_DROP:
+        return drop_asset(j, r->key);
+    case RECORD_ASSET_UPLOAD:
+        return put_upload(j, r->upload);
     case RECORD_KEY_ADD:
         return put_key(j, ST_KEY_ADD, r->api_key);
     case RECORD_KEY_SET:
@@ -370,13 +487,16 @@ bool records_claimed(struct journal *j, struct commit *commit, int *sqlite_code)
     *sqlite_code = SQLITE_DONE;
     for (size_t i = 0; i < commit->count && !claimed; i++) {
         const struct record *r = &commit->records[i];
-        sqlite3_stmt *st = j->statements[r->kind == RECORD_CLAIM ? ST_CLAIM_GET : ST_ITEM_TAKEN];
+        sqlite3_stmt *st = j->statements[r->kind == RECORD_CLAIM ? ST_CLAIM_GET : r->kind == RECORD_ASSET_ADD ? ST_ASSET_GET : ST_ITEM_TAKEN];
 
         if (r->kind == RECORD_CLAIM) {
             bind_claim(st, r);
             (void)sqlite3_bind_int64(st, 2, r->now_ms);
         } else if (r->kind == RECORD_ITEM_TAKE) {
             text(st, 1, r->key);
+        } else if (r->kind == RECORD_ASSET_ADD) {
+            text(st, 1, r->asset->workspace);
+            text(st, 2, r->asset->name);
         } else {
             continue;
         }
@@ -408,11 +528,13 @@ size_t records_prune(struct journal *j, const struct prune *p)
     (void)sqlite3_bind_int64(j->statements[ST_PRUNE_ITEMS], 1, (sqlite3_int64)p->limit);
     (void)sqlite3_bind_int64(j->statements[ST_PRUNE_STEP_RUNS], 1, (sqlite3_int64)p->limit);
     (void)sqlite3_bind_int64(j->statements[ST_PRUNE_ITEM_FILES], 1, (sqlite3_int64)p->limit);
+    (void)sqlite3_bind_int64(j->statements[ST_PRUNE_CALLBACKS], 1, (sqlite3_int64)p->limit);
     if (records_run(j, ST_PRUNE_RUNS) == SQLITE_DONE) {
         count = (size_t)sqlite3_changes(j->db);
         if (records_run(j, ST_PRUNE_TEXTS) == SQLITE_DONE && records_run(j, ST_PRUNE_CLAIMS) == SQLITE_DONE &&
             records_run(j, ST_PRUNE_ITEMS) == SQLITE_DONE && records_run(j, ST_PRUNE_STEP_RUNS) == SQLITE_DONE &&
-            records_run(j, ST_PRUNE_ITEM_FILES) == SQLITE_DONE && records_run(j, ST_COMMIT) == SQLITE_DONE)
+            records_run(j, ST_PRUNE_ITEM_FILES) == SQLITE_DONE && records_run(j, ST_PRUNE_CALLBACKS) == SQLITE_DONE &&
+            records_run(j, ST_COMMIT) == SQLITE_DONE)
             return count;
     }
     (void)records_run(j, ST_ROLLBACK);

@@ -84,6 +84,39 @@ void row_to_item_file(sqlite3_stmt *row, struct item_file *file)
     id_at(row, 1, file->item, sizeof file->item);
 }
 
+void row_to_delivery(sqlite3_stmt *row, struct delivery_record *d)
+{
+    *d = (struct delivery_record) { .url = text_at(row, 3), .body = text_at(row, 4), .created_ms = sqlite3_column_int64(row, 5),
+        .next_ms = sqlite3_column_int64(row, 6), .tries = (unsigned)sqlite3_column_int(row, 7),
+        .sealed = (unsigned char *)(uintptr_t)sqlite3_column_blob(row, 8), .sealed_len = (size_t)sqlite3_column_bytes(row, 8) };
+    id_at(row, 0, d->id, sizeof d->id);
+    id_at(row, 1, d->hook_id, sizeof d->hook_id);
+    id_at(row, 2, d->run_id, sizeof d->run_id);
+}
+
+void row_to_callback(sqlite3_stmt *row, struct callback_record *callback)
+{
+    *callback = (struct callback_record) { .url = text_at(row, 1), .events = (unsigned)sqlite3_column_int(row, 2),
+        .sealed = (unsigned char *)(uintptr_t)sqlite3_column_blob(row, 3), .sealed_len = (size_t)sqlite3_column_bytes(row, 3) };
+    id_at(row, 0, callback->run_id, sizeof callback->run_id);
+}
+
+void row_to_asset(sqlite3_stmt *row, struct asset_record *asset)
+{
+    *asset = (struct asset_record) { .workspace = text_at(row, 1), .name = text_at(row, 2), .content_type = text_at(row, 4),
+        .created_ms = sqlite3_column_int64(row, 5) };
+    id_at(row, 0, asset->id, sizeof asset->id);
+    id_at(row, 3, asset->file, sizeof asset->file);
+}
+
+void row_to_upload(sqlite3_stmt *row, struct asset_upload *upload)
+{
+    *upload = (struct asset_upload) { .content_type = text_at(row, 2), .state = (enum upload_state)sqlite3_column_int(row, 3),
+        .created_ms = sqlite3_column_int64(row, 4) };
+    id_at(row, 0, upload->id, sizeof upload->id);
+    id_at(row, 1, upload->asset, sizeof upload->asset);
+}
+
 /* --- at start ----------------------------------------------------------------------------------------------------- */
 
 struct start_read {
@@ -250,6 +283,46 @@ int journal_each_flow(struct journal *journal, const struct flow_reader *reader,
     while ((status = next(&r)) > 0) {
         row_to_item(r.row, &item);
         status = reader->item(reader->data, &item);
+        if (status != 0)
+            break;
+    }
+    return end(&r, status);
+}
+
+int journal_each_hook(struct journal *journal, int (*each)(void *data, const struct hook_record *hook), void *data, struct error *err)
+{
+    struct start_read r;
+    int status = begin(&r, journal, "SELECT id, workspace, process, events, endpoint, created FROM webhooks ORDER BY id", NULL, err);
+
+    if (status != 0)
+        return status;
+    while ((status = next(&r)) > 0) {
+        struct hook_record hook = { .workspace = text_at(r.row, 1), .process = text_at(r.row, 2),
+            .events = (unsigned)sqlite3_column_int(r.row, 3), .endpoint = text_at(r.row, 4), .created_ms = sqlite3_column_int64(r.row, 5) };
+
+        id_at(r.row, 0, hook.id, sizeof hook.id);
+        status = each(data, &hook);
+        if (status != 0)
+            break;
+    }
+    return end(&r, status);
+}
+
+int journal_each_callback(struct journal *journal, int (*each)(void *data, const struct callback_record *callback), void *data,
+                          struct error *err)
+{
+    static const char sql[] = "SELECT c.run_id, c.url, c.events, c.sealed FROM callbacks c JOIN runs r ON r.id = c.run_id WHERE r.state < 4"
+                              " OR EXISTS (SELECT 1 FROM lines l WHERE l.run_id = c.run_id)";
+    struct start_read r;
+    int status = begin(&r, journal, sql, NULL, err);
+
+    if (status != 0)
+        return status;
+    while ((status = next(&r)) > 0) {
+        struct callback_record callback;
+
+        row_to_callback(r.row, &callback);
+        status = each(data, &callback);
         if (status != 0)
             break;
     }

@@ -45,6 +45,18 @@ static const char *const steps[] = {
     "CREATE INDEX step_runs_run ON step_runs (run_id, id);"
     "CREATE TABLE item_files (id TEXT PRIMARY KEY, item TEXT NOT NULL, name TEXT NOT NULL, size INTEGER NOT NULL,"
     " there INTEGER NOT NULL, UNIQUE (item, name)) WITHOUT ROWID;",
+    "CREATE TABLE webhooks (id TEXT PRIMARY KEY, workspace TEXT NOT NULL, process TEXT, events INTEGER NOT NULL,"
+    " endpoint TEXT NOT NULL, created INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE callbacks (run_id TEXT PRIMARY KEY, url TEXT NOT NULL, events INTEGER NOT NULL, sealed BLOB NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE deliveries (id TEXT PRIMARY KEY, hook TEXT NOT NULL, run_id TEXT NOT NULL, url TEXT NOT NULL, body TEXT NOT NULL,"
+    " created INTEGER NOT NULL, next INTEGER NOT NULL, tries INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE INDEX deliveries_next ON deliveries (next);"
+    /* Those of work items and of assets lie side by side. */
+    "CREATE TABLE assets (id TEXT PRIMARY KEY, workspace TEXT NOT NULL, name TEXT NOT NULL, file TEXT, content_type TEXT,"
+    " created INTEGER NOT NULL, UNIQUE (workspace, name)) WITHOUT ROWID;"
+    "CREATE TABLE asset_uploads (id TEXT PRIMARY KEY, asset TEXT NOT NULL, content_type TEXT NOT NULL, state INTEGER NOT NULL,"
+    " created INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE INDEX asset_uploads_asset ON asset_uploads (asset);",
 };
 
 #define STEPS ((int)(sizeof steps / sizeof *steps))

@@ -54,6 +54,9 @@ struct engine_world {
     void (*ended)(void *data, const struct run_record *run);
     /* A start of a run, or a failure to start one, for syslog; text says why it failed, NULL when it started. */
     void (*note)(void *data, const struct run_record *run, const char *text);
+    /* A line of its own for somebody who wants to be told of this write of the run, which began or has ended (LINE_ADD's scope);
+     * NULL: nobody. May be NULL itself. */
+    const char *(*line)(void *data, const struct run_record *run);
     /* Call engine_wake at that time (monotonic ms; INT64_MAX: never). One wake-up is asked for at a time. */
     void (*wake_at)(void *data, int64_t mono_ms);
     /* Random bytes: of the kernel, or of the simulation's seed. */

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "belfry/core/asset.h"
+#include "belfry/core/hook.h"
 #include "belfry/core/item.h"
 #include "belfry/core/key.h"
 #include "belfry/core/run.h"
@@ -33,6 +35,16 @@ enum record_kind {
     RECORD_ITEM_FILE_DROP, /* key: its id */
     RECORD_ITEM_TAKE,    /* key: its id, run_id: the run that takes it, value: when; the commit is refused with BF_EEXIST when
                           * another run has it */
+    RECORD_HOOK_ADD,     /* hook: a webhook */
+    RECORD_HOOK_DROP,    /* key: its id */
+    RECORD_CALLBACK_ADD, /* callback: a run's */
+    RECORD_DELIVERY_ADD, /* delivery: a message that waits */
+    RECORD_DELIVERY_SET, /* delivery: its tries, and when it is sent next */
+    RECORD_DELIVERY_DROP, /* delivery: it went, or (given up) never will */
+    RECORD_ASSET_ADD,    /* asset: a new one; refused with BF_EEXIST when its workspace has one of that name */
+    RECORD_ASSET_FILE,   /* upload: it has come, its bytes are the asset's from now on */
+    RECORD_ASSET_DROP,   /* key: its id; its uploads go, too */
+    RECORD_ASSET_UPLOAD, /* upload: it becomes this, new or not */
     RECORD_KEY_ADD,      /* api_key: a new one */
     RECORD_KEY_SET,      /* api_key: it becomes this, if it is still there; its use stays */
     RECORD_KEY_USED,     /* api_key: when it was last used, and how often */
@@ -52,6 +64,11 @@ struct record {
     const struct item_record *item;     /* ITEM_ADD, ITEM_PAYLOAD: lent likewise */
     const struct step_record *step_run; /* STEP_RUN…: lent likewise */
     const struct item_file *item_file;  /* ITEM_FILE: lent likewise */
+    const struct hook_record *hook;     /* likewise, and the next ones */
+    const struct callback_record *callback;
+    const struct delivery_record *delivery;
+    const struct asset_record *asset;
+    const struct asset_upload *upload;
     const struct key_record *api_key;   /* KEY_…: lent likewise */
     const char *event;             /* RUN_ADD: JSON text */
     const char *input;             /* RUN_ADD: JSON array of payloads; NULL: the event's default payload */
@@ -65,7 +82,7 @@ struct record {
 
 struct commit;
 /* Called once, on the loop thread, never before the call that took the commit has returned. status: 0 (durable),
- * BF_EEXIST (a claim lives, an item is taken: `existing` is its run), or, for a commit that is not `must`, why it could not be written. */
+ * BF_EEXIST (a claim lives, an item is taken: `existing` is its run; an asset is there: its id), or, for a commit that is not `must`, why it could not be written. */
 typedef void (*commit_cb)(struct commit *commit, int status);
 
 /* Owned by whoever made it, until the callback. Everything it points to stays put until then. */

@@ -37,6 +37,7 @@
 #include "belfry/core/engine.h"
 #include "belfry/core/flows.h"
 #include "belfry/net/http_server.h"
+#include "belfry/results/deliver.h"
 #include "belfry/serve/keyring.h"
 #include "belfry/store/journal.h"
 #include "belfry/core/firing.h"
@@ -47,6 +48,7 @@ struct serve_host {
     struct engine *engine;
     struct keyring *keyring;
     struct flows *flows;
+    struct deliver_room *deliver;
     const struct vault *vault;
     const struct bell *bell;
     /* The configuration in force; hold it when it is needed beyond the call. */

@@ -68,6 +68,10 @@ struct flow_reader {
 };
 int journal_each_flow(struct journal *journal, const struct flow_reader *reader, struct error *err);
 
+int journal_each_hook(struct journal *journal, int (*each)(void *data, const struct hook_record *hook), void *data, struct error *err);
+/* Of the runs that are open, or have lines that wait. */
+int journal_each_callback(struct journal *journal, int (*each)(void *data, const struct callback_record *callback), void *data,
+                          struct error *err);
 int journal_each_key(struct journal *journal, int (*each)(void *data, const struct key_record *key), void *data,
                      struct error *err);
 
@@ -84,6 +88,10 @@ enum journal_read_kind {
                           * first → rows with `item` */
     READ_STEP_RUNS,      /* id, or run_id: all of the run → rows with `step_run`, in order */
     READ_ITEM_FILES,     /* id, or ids of items → rows with `file` */
+    READ_DELIVERIES,     /* → rows with `delivery`, those due first */
+    READ_CALLBACKS,      /* id: of a run → rows with `callback` */
+    READ_ASSETS,         /* workspace, and id, or name, or (before_id: the last one had) a page → rows with `asset` */
+    READ_UPLOADS,        /* id → rows with `upload` */
     READ_LINES,          /* target, after_line, limit → rows of runs whose line has not gone yet, oldest first */
 };
 
@@ -94,6 +102,10 @@ struct journal_row {
     struct item_record item;
     struct step_record step_run;
     struct item_file file;
+    struct delivery_record delivery;
+    struct callback_record callback;
+    struct asset_record asset;
+    struct asset_upload upload;
     int64_t line;        /* READ_LINES: the line's number */
 };
 
@@ -113,6 +125,7 @@ struct journal_read {
     const char *before_id;      /* the page after this run, or item */
     const char *ids;            /* a JSON array of ids; then none of the filters counts */
     const char *run_id;
+    const char *name;           /* READ_ASSETS */
     const char *target;
     int64_t after_line;
     size_t limit;
