@@ -25,7 +25,8 @@ const struct operation operations[] = {
     { "GET", "/process-runs", "listProcessRuns", MAY_READ_RUNS, api_runs, RUNS_QUERY, false },
     { "GET", "/processes/{}/process-runs", "listProcessRunsOfProcess", MAY_READ_RUNS, api_runs_of_process, "state limit", false },
     { "GET", "/process-runs/{}", "getProcessRun", MAY_READ_PROCESSES, api_run, NULL, false },
-    { "DELETE", "/process-runs/{}", "deleteProcessRun", MAY_READ_RUNS, NULL, NULL, false },
+    /* The vendor asks for read_runs alone: here, who may only read deletes nothing. */
+    { "DELETE", "/process-runs/{}", "deleteProcessRun", MAY_TRIGGER_PROCESSES, api_run_delete, NULL, false },
     { "POST", "/process-runs/{}/stop", "stopProcessRun", MAY_TRIGGER_PROCESSES, api_stop, NULL, false },
     { "POST", "/processes/{}/process-runs", "startProcessRun", MAY_TRIGGER_PROCESSES, api_start, NULL, false },
     { "POST", "/processes/{}/process-runs-integrations", "startProcessRunQsAuth", MAY_TRIGGER_PROCESSES, api_start_by_token,
@@ -49,19 +50,48 @@ const struct operation operations[] = {
     { "PUT", "/work-items/{}/payload", "updateWorkItemPayloadByPut", MAY_WRITE_WORK_ITEMS, api_item_payload, NULL, false },
     { "POST", "/work-items/{}/files", "createWorkItemFile", MAY_WRITE_WORK_ITEMS, api_item_file, NULL, false },
     { "POST", "/work-items/{}/files/upload", "createWorkItemFileUpload", MAY_WRITE_WORK_ITEMS, api_item_file_flat, NULL, false },
-    { "GET", "/assets", "listAssets", MAY_READ_ASSETS, NULL, "limit", false },
-    { "POST", "/assets", "createAsset", MAY_WRITE_ASSETS, NULL, NULL, false },
-    { "GET", "/assets/{}", "getAsset", MAY_READ_ASSETS, NULL, NULL, false },
-    { "DELETE", "/assets/{}", "deleteAsset", MAY_WRITE_ASSETS, NULL, NULL, false },
-    { "POST", "/assets/{}/uploads", "createAssetUpload", MAY_WRITE_ASSETS, NULL, NULL, false },
-    { "GET", "/assets/{}/uploads/{}", "getAssetUpload", MAY_WRITE_ASSETS, NULL, NULL, false },
+    { "GET", "/assets", "listAssets", MAY_READ_ASSETS, api_assets, "limit", false },
+    { "POST", "/assets", "createAsset", MAY_WRITE_ASSETS, api_asset_make, NULL, false },
+    { "GET", "/assets/{}", "getAsset", MAY_READ_ASSETS, api_asset, NULL, false },
+    { "DELETE", "/assets/{}", "deleteAsset", MAY_WRITE_ASSETS, api_asset_delete, NULL, false },
+    { "POST", "/assets/{}/uploads", "createAssetUpload", MAY_WRITE_ASSETS, api_asset_upload, NULL, false },
+    { "GET", "/assets/{}/uploads/{}", "getAssetUpload", MAY_WRITE_ASSETS, api_asset_upload_state, NULL, false },
     { "GET", "/webhooks", "listWebhooks", MAY_READ_WEBHOOKS, api_hooks, "limit", false },
     { "POST", "/webhooks", "createWebhook", MAY_WRITE_WEBHOOKS, api_hook_make, NULL, false },
     { "GET", "/webhooks/{}", "getWebhook", MAY_READ_WEBHOOKS, api_hook, NULL, false },
     { "DELETE", "/webhooks/{}", "deleteWebhook", MAY_WRITE_WEBHOOKS, api_hook_delete, NULL, false },
-    { "GET", "/assistants", "listAssistants", MAY_READ_ASSISTANTS, api_no_elements, "limit", false },
-    { "GET", "/assistant-runs", "listAssistantRuns", MAY_READ_ASSISTANTS, api_no_elements, "assistant_id limit", false },
+    { "GET", "/workers", "listWorkers", MAY_READ_WORKERS, api_workers, "limit", false },
+    { "POST", "/workers/link-tokens", "createLinkToken", MAY_WRITE_WORKERS, NULL, NULL, false },
+    { "GET", "/workers/{}", "getWorker", MAY_READ_WORKERS, api_worker, NULL, false },
+    { "POST", "/workers/{}", "updateWorker", MAY_WRITE_WORKERS, NULL, NULL, false },
+    { "PUT", "/workers/{}", "updateWorkerByPut", MAY_WRITE_WORKERS, NULL, NULL, false },
+    { "DELETE", "/workers/{}", "deleteWorker", MAY_WRITE_WORKERS, NULL, NULL, false },
     { "GET", "/worker-groups", "listWorkerGroups", MAY_READ_WORKERS, api_no_elements, "limit", false },
+    { "POST", "/worker-groups", "createWorkerGroup", MAY_WRITE_WORKERS, NULL, NULL, false },
+    { "GET", "/worker-groups/{}", "getWorkerGroup", MAY_READ_WORKERS, api_no_such_element, NULL, false },
+    { "POST", "/worker-groups/{}", "updateWorkerGroup", MAY_WRITE_WORKERS, api_no_such_element, NULL, false },
+    { "PUT", "/worker-groups/{}", "updateWorkerGroupByPut", MAY_WRITE_WORKERS, api_no_such_element, NULL, false },
+    { "DELETE", "/worker-groups/{}", "deleteWorkerGroup", MAY_WRITE_WORKERS, api_no_such_element, NULL, false },
+    { "POST", "/worker-groups/{}/workers", "addWorkerToGroup", MAY_WRITE_WORKERS, api_no_such_element, NULL, false },
+    { "PUT", "/worker-groups/{}/workers", "addWorkerToGroupByPut", MAY_WRITE_WORKERS, api_no_such_element, NULL, false },
+    { "DELETE", "/worker-groups/{}/workers/{}", "removeWorkerFromGroup", MAY_WRITE_WORKERS, api_no_such_element, NULL, false },
+    { "GET", "/worker-groups/{}/link-tokens", "listWorkerGroupLinkTokens", MAY_READ_WORKERS, api_no_such_element, "limit", false },
+    { "POST", "/worker-groups/{}/link-tokens", "createWorkerGroupLinkToken", MAY_WRITE_WORKERS, api_no_such_element, NULL, false },
+    { "GET", "/worker-groups/{}/link-tokens/{}", "getWorkerGroupLinkToken", MAY_READ_WORKERS, api_no_such_element, NULL, false },
+    { "POST", "/worker-groups/{}/link-tokens/{}", "updateWorkerGroupLinkToken", MAY_WRITE_WORKERS, api_no_such_element, NULL, false },
+    { "PUT", "/worker-groups/{}/link-tokens/{}", "updateWorkerGroupLinkTokenByPut", MAY_WRITE_WORKERS, api_no_such_element, NULL, false },
+    { "DELETE", "/worker-groups/{}/link-tokens/{}", "deleteWorkerGroupLinkToken", MAY_WRITE_WORKERS, api_no_such_element, NULL, false },
+    { "POST", "/task-packages", "createTaskPackage", MAY_WRITE_TASK_PACKAGES, NULL, NULL, false },
+    { "GET", "/task-packages/{}", "getTaskPackage", MAY_READ_TASK_PACKAGES, api_no_such_element, NULL, false },
+    { "GET", "/task-packages/{}/download", "getTaskPackageDownload", MAY_READ_TASK_PACKAGES, api_no_such_element, NULL, false },
+    { "GET", "/task-packages/{}/upload", "getTaskPackageUpload", MAY_WRITE_TASK_PACKAGES, api_no_such_element, NULL, false },
+    { "DELETE", "/task-packages/{}", "deleteTaskPackage", MAY_WRITE_TASK_PACKAGES, api_no_such_element, NULL, false },
+    { "GET", "/assistants", "listAssistants", MAY_READ_ASSISTANTS, api_no_elements, "limit", false },
+    { "POST", "/assistants", "createAssistant", MAY_WRITE_ASSISTANTS, NULL, NULL, false },
+    { "GET", "/assistants/{}", "getAssistant", MAY_READ_ASSISTANTS, api_no_such_element, NULL, false },
+    { "GET", "/assistants/{}/assistant-runs", "listRunsOfAssistant", MAY_READ_ASSISTANTS, api_no_such_element, "limit", false },
+    { "GET", "/assistant-runs", "listAssistantRuns", MAY_READ_ASSISTANTS, api_no_elements, "assistant_id limit", false },
+    { "GET", "/assistant-runs/{}", "getAssistantRun", MAY_READ_ASSISTANTS, api_no_such_element, NULL, false },
 };
 const size_t operation_count = sizeof operations / sizeof *operations;
 
@@ -277,6 +307,22 @@ static const char *presented_key(const struct http_exchange *x, const char *key_
     else
         return NULL;
     return header + strspn(header, " ");
+}
+
+#define INLINE_ASSET_MAX (8 << 20)
+
+int64_t serve_body_limit(struct serve_room *room, struct http_exchange *x, int64_t usual)
+{
+    const char *path = http_path(x), *value;
+    struct route_args args;
+
+    if (!serve_path_matches("/api/v1/workspaces/{}/assets/{}/uploads", path, &args) &&
+        !serve_path_matches("/api/v1/workspaces/{}/assets/{}/uploads/", path, &args))
+        return usual;
+    value = presented_key(x, NULL, false);
+    if (!http_is_local(x) && (value == NULL || !keyring_knows(room->host.keyring, value, time_wall_ms())))
+        return usual;
+    return usual > INLINE_ASSET_MAX ? usual : INLINE_ASSET_MAX;
 }
 
 static void ask_for_key(struct http_exchange *x)

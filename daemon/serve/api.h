@@ -90,7 +90,7 @@ void api_runs(const struct api_call *call);
 void api_runs_of_process(const struct api_call *call);
 void api_run(const struct api_call *call);
 void api_stop(const struct api_call *call);
-void api_no_elements(const struct api_call *call);
+void api_run_delete(const struct api_call *call);
 /* Reads a run of the call's workspace, then done; it has answered 404 when there is none. */
 struct api_read;
 void api_read_run(const struct api_call *call, const char *id, void (*done)(struct api_read *read, const struct run_record *run));
@@ -128,6 +128,10 @@ json_t *api_step_artifacts(const struct api_steps *s, const struct step_record *
 /* Its console as far as it is known: a descriptor, or -1. */
 int api_open_console(const struct api_steps *s, const struct step_record *step);
 
+/* The same from a run on, with all that is known of each. */
+void api_list_runs_from(const struct api_call *call, const struct process_config *process, const char *before, size_t limit,
+                        void (*done)(struct api_read *read, const struct run_record *none));
+
 /* --- api_start.c --- */
 void api_start(const struct api_call *call);
 /* Starts a run with the payloads (taken; NULL: nothing was said of them); answered in that shape. */
@@ -148,6 +152,9 @@ void api_item(const struct api_call *call);
 void api_item_payload(const struct api_call *call);
 void api_item_file(const struct api_call *call);
 void api_item_file_flat(const struct api_call *call);
+
+/* A page of the items that are rows; the next cursor is "w" and the last one's id, or "r" when there are no more. */
+void api_all_rows(const struct api_call *call, const struct process_config *process, const char *before, size_t limit);
 
 /* --- api_items.c --- */
 void api_items(const struct api_call *call);
@@ -191,6 +198,20 @@ void robot_output(const struct api_call *call);
 /* --- wishes.c --- */
 void api_batch(const struct api_call *call);
 void api_old_retry(const struct api_call *call);
+
+/* --- api_workers.c --- */
+void api_no_elements(const struct api_call *call);
+void api_no_such_element(const struct api_call *call);
+void api_workers(const struct api_call *call);
+void api_worker(const struct api_call *call);
+
+/* --- api_assets.c --- */
+void api_assets(const struct api_call *call);
+void api_asset(const struct api_call *call);
+void api_asset_make(const struct api_call *call);
+void api_asset_delete(const struct api_call *call);
+void api_asset_upload(const struct api_call *call);
+void api_asset_upload_state(const struct api_call *call);
 
 /* --- api_hooks.c --- */
 void api_hooks(const struct api_call *call);

@@ -283,6 +283,55 @@ void api_outputs_of_run(const struct api_call *call)
     outputs_of(call, call->args.at[0]);
 }
 
+/* --- of all runs, and of none --------------------------------------------------------------------------------------- */
+
+struct row_ask {
+    struct item_ask ask;
+    struct journal_read read;
+};
+
+static void rows_came(struct journal_read *read, int status)
+{
+    struct row_ask *r = read->data;
+    struct item_ask *ask = &r->ask;
+    const char *state = http_query(ask->call.x, "state");
+    json_t *list = json_array();
+    struct buf cursor = { 0 };
+
+    for (size_t i = 0; status == 0 && i < read->count; i++) {
+        if (wanted(ask, &read->rows[i].item))
+            (void)json_array_append_new(list, shape_row(ask, &read->rows[i].item, false));
+    }
+    if (read->more)
+        buf_addf(&cursor, "w%s", read->rows[read->count - 1].item.id);
+    else if (state == NULL || strcmp(state, "new") != 0)
+        buf_adds(&cursor, "r");   /* those of runs without a flow follow: none of them is new */
+    if (status == 0) {
+        api_answer_page(ask->call.x, list, cursor.len > 0 ? buf_str(&cursor) : NULL);
+    } else {
+        json_decref(list);
+        api_refuse(ask->call.x, 503, "the journal cannot be read: %s", read->error.text);
+    }
+    buf_close(&cursor);
+    config_release(ask->config);
+    serve_let_go(ask->call.room);
+    free(r);
+}
+
+void api_all_rows(const struct api_call *call, const struct process_config *process, const char *before, size_t limit)
+{
+    struct row_ask *r = calloc(1, sizeof *r);
+
+    if (r == NULL)
+        abort();
+    r->ask.call = *call;
+    r->ask.config = config_hold(call->room->host.config(call->room->host.data));
+    call->room->open++;
+    r->read = (struct journal_read) { .kind = READ_ITEMS, .state = -1, .whole = true, .workspace = call->workspace->id, .before_id = before,
+        .process = process != NULL ? process->name : NULL, .limit = limit, .cb = rows_came, .data = r };
+    journal_read(call->room->host.journal, &r->read);
+}
+
 /* --- one ---------------------------------------------------------------------------------------------------------- */
 
 /* The item that was asked for, if it is a row and of this workspace. NULL with *elsewhere: it is a run's that has no flow. */

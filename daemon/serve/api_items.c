@@ -40,9 +40,8 @@ static json_t *given(const struct journal_row *row, const json_t *event)
     return entries;
 }
 
-static void items_read(struct items *items, const struct api_read *r)
+static void items_read_row(struct items *items, const struct api_read *r, const struct journal_row *row)
 {
-    const struct journal_row *row = &r->read.rows[0];
     const struct process_config *process = config_process(r->config, row->run.process);
     json_t *both;
 
@@ -60,6 +59,11 @@ static void items_read(struct items *items, const struct api_read *r)
         json_decref(items->input);
         items->input = given(row, items->event);
     }
+}
+
+static void items_read(struct items *items, const struct api_read *r)
+{
+    items_read_row(items, r, &r->read.rows[0]);
 }
 
 static void items_close(struct items *items)
@@ -296,28 +300,72 @@ void api_derived_items(const struct api_call *call, const char *run_id, bool out
     api_read_run(call, run_id, outputs ? list_outputs : call->items != NULL ? list_all : list_items);
 }
 
+/* --- of all runs -------------------------------------------------------------------------------------------------- */
+
+/* Items of runs that have no flow, run by run, the newest first: a page is that of so many runs. */
+static void list_of_runs(struct api_read *r, const struct run_record *none)
+{
+    const char *state = http_query(r->call.x, "state");
+    json_t *list = json_array();
+    struct buf cursor = { 0 };
+
+    (void)none;
+    for (size_t k = 0; k < r->read.count; k++) {
+        const struct journal_row *row = &r->read.rows[k];
+        struct items items;
+
+        if (row->run.memo != NULL)   /* it has a flow: its items are listed by themselves */
+            continue;
+        items_read_row(&items, r, row);
+        for (enum side side = SIDE_INPUT; side <= SIDE_OUTPUT; side++) {
+            size_t count = json_array_size(side == SIDE_INPUT ? items.input : items.output);
+
+            for (size_t i = 0; i < count && (state == NULL || strcmp(state, state_of(items.run, side)) == 0); i++)
+                (void)json_array_append_new(list, shape_item(&items, side, i));
+        }
+        items_close(&items);
+    }
+    if (r->read.more && r->read.count > 0)
+        buf_addf(&cursor, "r%s", r->read.rows[r->read.count - 1].run.id);
+    api_answer_page(r->call.x, list, cursor.len > 0 ? buf_str(&cursor) : NULL);
+    buf_close(&cursor);
+}
+
+/* First the items that the journal has as such ("w…"), then those of runs without a flow ("r…"). */
+static void list_everything(const struct api_call *call, const char *process_word)
+{
+    const struct process_config *process = process_word != NULL ? api_process(call, process_word) : NULL;
+    const char *cursor = http_query(call->x, "cursor"), *state = http_query(call->x, "state");
+    size_t limit;
+
+    if (!api_limit(call->x, &limit))
+        return;
+    if (state != NULL && item_state_from_name(state) == ITEM_STATES && strcmp(state, "pending") != 0)
+        api_refuse(call->x, 400, "state has to be new, pending, in_progress, failed or done");
+    else if (cursor != NULL && ((cursor[0] != 'w' && cursor[0] != 'r') || strlen(cursor) >= ITEM_ID_SIZE ||
+                                (cursor[0] == 'r' && cursor[1] != '\0' && !id_is_uuid(cursor + 1))))
+        api_refuse(call->x, 400, "that cursor is none of ours: follow \"next\" as it is");
+    else if (process_word != NULL && process == NULL)
+        api_answer_page(call->x, json_array(), NULL);
+    else if (cursor != NULL && cursor[0] == 'r')
+        api_list_runs_from(call, process, cursor[1] != '\0' ? cursor + 1 : NULL, limit, list_of_runs);
+    else
+        api_all_rows(call, process, cursor != NULL ? cursor + 1 : NULL, limit);
+}
+
 void api_items(const struct api_call *call)
 {
     const char *run_id = http_query(call->x, "process_run_id");
 
-    const char *state = http_query(call->x, "state");
-
     if (run_id != NULL)
         api_run_items(call, run_id);
-    else if (state != NULL && strcmp(state, "new") == 0)
-        api_input_items(call, http_query(call->x, "process_id"));
     else
-        api_refuse(call->x, 501, "listWorkItems without process_run_id serves state=new alone in this version of Belfry");
+        list_everything(call, http_query(call->x, "process_id"));
 }
 
 void api_items_of_process(const struct api_call *call)
 {
-    const char *state = http_query(call->x, "state");
-
-    if (state != NULL && strcmp(state, "new") == 0)
-        api_input_items(call, call->args.at[0]);
-    else
-        api_refuse(call->x, 501, "a process's work items are served with state=new alone in this version of Belfry");
+    list_everything(call, call->args.at[0]);
 }
 
 void api_items_of_run(const struct api_call *call)

@@ -412,6 +412,13 @@ static void start_batch(const struct api_call *call)
     api_refuse(call->x, 400, "the body has to be an array of payloads");
 }
 
+static bool is_input_alone(const json_t *storages)
+{
+    const char *word = json_string_value(json_array_get(storages, 0));
+
+    return json_array_size(storages) == 1 && word != NULL && strcmp(word, "input") == 0;
+}
+
 static void run_request(const struct api_call *call)
 {
     const struct process_config *process = api_start_process(call);
@@ -428,8 +435,10 @@ static void run_request(const struct api_call *call)
         api_start_as(call, process, NULL, started);
     else if (type != NULL && strcmp(type, "workItemIds") == 0 && json_array_size(ids) > 0 && json_array_size(ids) <= API_ITEMS_MAX)
         api_start_named_items(&shaped, ids);
+    else if (type != NULL && strcmp(type, "storages") == 0 && is_input_alone(json_object_get(body, "storages")))
+        api_start_inputs(&shaped, process);
     else if (type != NULL && strcmp(type, "storages") == 0)
-        api_refuse(call->x, 501, "starts with storages are not served by this version of Belfry");
+        api_refuse(call->x, 501, "a start takes the input's work items alone: those that failed or were put out are no queue here");
     else
         api_refuse(call->x, 400, "type has to be default, or workItemIds with 1 to %d of them", API_ITEMS_MAX);
     json_decref(body);

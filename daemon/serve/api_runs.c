@@ -15,11 +15,6 @@ void api_workspace(const struct api_call *call)
     serve_json(call->x, 200, o);
 }
 
-void api_no_elements(const struct api_call *call)
-{
-    api_answer_page(call->x, json_array(), NULL);
-}
-
 /* --- processes ---------------------------------------------------------------------------------------------------- */
 
 /* A page of what has no order but that of the file: the cursor is the last one's id. */
@@ -165,6 +160,19 @@ void api_list_runs(const struct api_call *call, const struct process_config *pro
     journal_read(call->room->host.journal, &r->read);
 }
 
+void api_list_runs_from(const struct api_call *call, const struct process_config *process, const char *before, size_t limit,
+                        void (*done)(struct api_read *read, const struct run_record *none))
+{
+    struct api_read *r = read_new(call);
+
+    if (r == NULL)
+        return;
+    r->done = done;
+    r->read = (struct journal_read) { .kind = READ_RUNS, .workspace = call->workspace->name, .state = -1, .states = ALL_STATES, .stopping = -1,
+        .process = process != NULL ? process->name : NULL, .before_id = before, .limit = limit, .whole = true, .cb = runs_read, .data = r };
+    journal_read(call->room->host.journal, &r->read);
+}
+
 static void list_runs(const struct api_call *call, const char *process_word)
 {
     const struct process_config *process = process_word != NULL ? api_process(call, process_word) : NULL;
@@ -222,10 +230,51 @@ void api_run(const struct api_call *call)
     api_read_run(call, call->args.at[0], show);
 }
 
+/* --- stopping ----------------------------------------------------------------------------------------------------- */
+
+struct stop_write {
+    struct api_call call;
+};
+
+static void settled(void *data, int status)
+{
+    struct stop_write *w = data;
+    struct serve_room *room = w->call.room;
+
+    if (status == 0)
+        serve_json(w->call.x, 200, json_pack("{s:b}", "accepted", 1));
+    else
+        api_refuse(w->call.x, 503, "belfryd is stopping");
+    free(w);
+    serve_let_go(room);
+}
+
+/* What goes on may end by itself; what waits is not begun. */
+static void let_it_end(struct api_read *r, const struct run_record *run, struct flow *flow, bool as_done)
+{
+    struct stop_write *w = calloc(1, sizeof *w);
+
+    (void)run;
+    if (w == NULL)
+        abort();
+    w->call = r->call;
+    flow_settle_waiting(flow, time_wall_ms(), as_done, "stopped", "the run was stopped before it came to this work item");
+    r->call.room->open++;
+    flows_save(r->call.room->host.flows, flow, NULL, 0, settled, w);
+}
+
+/*
+ * terminate_ongoing_activity_runs: the commands that run are stopped; else they may end. Without them, a run that has begun its one
+ * command ends by itself. set_remaining_work_items_as_done is for the items that no step run has come to.
+ */
 static void stop(struct api_read *r, const struct run_record *run)
 {
-    json_t *body;
+    struct engine *engine = r->call.room->host.engine;
+    const struct run_record *open = engine_run(engine, run->id);
+    struct flow *flow = flows_find(r->call.room->host.flows, run->id);
+    bool as_done, terminate;
     const char *reason;
+    json_t *body;
 
     if (!api_body(r->call.x, &body))
         return;
@@ -235,9 +284,19 @@ static void stop(struct api_read *r, const struct run_record *run)
         api_refuse(r->call.x, 400, "set_remaining_work_items_as_done and terminate_ongoing_activity_runs have to be true or false");
         return;
     }
+    as_done = json_is_true(json_object_get(body, "set_remaining_work_items_as_done"));
+    terminate = json_is_true(json_object_get(body, "terminate_ongoing_activity_runs"));
     reason = json_str(body, "reason");
+    if (!terminate && flow != NULL && open != NULL && open->state == RUN_RUNNING) {
+        let_it_end(r, run, flow, as_done);
+        json_decref(body);
+        return;
+    }
+    if (flow != NULL && as_done)
+        flow_settle_waiting(flow, time_wall_ms(), true, NULL, NULL);   /* written down with what the stop changes */
     /* One that has ended meanwhile needs no stop. */
-    (void)engine_cancel(r->call.room->host.engine, time_now(), run->id, RUN_CANCELED, reason != NULL ? reason : "stopped by the API");
+    if (terminate || open == NULL || open->state != RUN_RUNNING)
+        (void)engine_cancel(engine, time_now(), run->id, RUN_CANCELED, reason != NULL ? reason : "stopped by the API");
     json_decref(body);
     serve_json(r->call.x, 200, json_pack("{s:b}", "accepted", 1));
 }
@@ -245,4 +304,53 @@ static void stop(struct api_read *r, const struct run_record *run)
 void api_stop(const struct api_call *call)
 {
     api_read_run(call, call->args.at[0], stop);
+}
+
+/* --- deleting ----------------------------------------------------------------------------------------------------- */
+
+struct run_delete {
+    struct api_call call;
+    char id[ID_SIZE];
+    struct record record;
+    struct commit commit;
+};
+
+static void deleted(struct commit *commit, int status)
+{
+    struct run_delete *d = commit->data;
+    struct serve_room *room = d->call.room;
+
+    if (status == 0)
+        serve_json(d->call.x, 200, json_pack("{s:s, s:b}", "id", d->id, "deleted", 1));
+    else if (status == BF_EEXIST)
+        api_refuse(d->call.x, 409, "somebody has still to be told of the run's end: a syslog target or a webhook that is not reached");
+    else
+        api_refuse(d->call.x, 503, "it could not be written down: %s", error_name(status));
+    free(d);
+    serve_let_go(room);
+}
+
+/* Its record goes; its results are the operator's, and stay as long as keep_results says. */
+static void delete(struct api_read *r, const struct run_record *run)
+{
+    struct run_delete *d;
+
+    if (!run_state_is_end(run->state) || engine_run(r->call.room->host.engine, run->id) != NULL) {
+        api_refuse(r->call.x, 409, "the run has not ended: stop it first");
+        return;
+    }
+    d = calloc(1, sizeof *d);
+    if (d == NULL)
+        abort();
+    d->call = r->call;
+    memcpy(d->id, run->id, sizeof d->id);
+    d->record = (struct record) { .kind = RECORD_RUN_DROP, .key = d->id };
+    d->commit = (struct commit) { .records = &d->record, .count = 1, .cb = deleted, .data = d };
+    r->call.room->open++;
+    journal_commit(r->call.room->host.journal, &d->commit);
+}
+
+void api_run_delete(const struct api_call *call)
+{
+    api_read_run(call, call->args.at[0], delete);
 }

@@ -209,7 +209,7 @@ void keyring_close(struct keyring *ring, void (*closed)(void *data), void *data)
     uv_close((uv_handle_t *)&ring->flush, timer_closed);
 }
 
-const struct api_key *keyring_check(struct keyring *ring, const char *value, int64_t now_ms)
+static struct entry *entry_with(const struct keyring *ring, const char *value, int64_t now_ms)
 {
     unsigned char digest[VAULT_MAC_SIZE];
     struct entry *e = NULL;
@@ -218,7 +218,19 @@ const struct api_key *keyring_check(struct keyring *ring, const char *value, int
         return NULL;
     digest_of(ring, value, digest);
     HASH_FIND(hh, ring->by_digest, digest, sizeof digest, e);
-    if (e == NULL || (e->rec.expires_ms != 0 && e->rec.expires_ms <= now_ms))
+    return e == NULL || (e->rec.expires_ms != 0 && e->rec.expires_ms <= now_ms) ? NULL : e;
+}
+
+bool keyring_knows(const struct keyring *ring, const char *value, int64_t now_ms)
+{
+    return entry_with(ring, value, now_ms) != NULL;
+}
+
+const struct api_key *keyring_check(struct keyring *ring, const char *value, int64_t now_ms)
+{
+    struct entry *e = entry_with(ring, value, now_ms);
+
+    if (e == NULL)
         return NULL;
     e->key.uses = ++e->rec.uses;
     e->key.last_used_ms = e->rec.last_used_ms = now_ms;

@@ -3,6 +3,7 @@ libbelfry_a_SOURCES += \
 	daemon/serve/api.c \
 	daemon/serve/api.h \
 	daemon/serve/api_input.c \
+	daemon/serve/api_assets.c \
 	daemon/serve/api_files.c \
 	daemon/serve/api_flow.c \
 	daemon/serve/api_hooks.c \
@@ -17,6 +18,7 @@ libbelfry_a_SOURCES += \
 	daemon/serve/api_shape.c \
 	daemon/serve/api_start.c \
 	daemon/serve/api_steps.c \
+	daemon/serve/api_workers.c \
 	daemon/serve/begin.c \
 	daemon/serve/files.c \
 	daemon/serve/key_value.c \

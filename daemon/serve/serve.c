@@ -79,6 +79,8 @@ static const struct route routes[] = {
     { "GET", "/item-files/{}", DOOR_OPEN, serve_item_file },
     { "POST", "/uploads/{}", DOOR_OPEN, serve_upload },
     { "PUT", "/uploads/{}", DOOR_OPEN, serve_upload },
+    { "PUT", "/asset-uploads/{}", DOOR_OPEN, serve_upload },
+    { "POST", "/asset-uploads/{}", DOOR_OPEN, serve_upload },
     { "GET", "/api/v1/openapi.json", DOOR_OPEN, serve_reference },
     { "GET", "/metrics", DOOR_SOCKET, serve_metrics },
     { "GET", "/belfry/v1/status", DOOR_SOCKET, serve_status },

@@ -89,6 +89,8 @@ void serve_link(struct serve_room *room, struct http_exchange *x, const struct r
 /* --- uploads.c --- */
 /* Appends the path and query of a link that takes the bytes of a work item's file, or gives them. */
 void serve_upload_link(const struct serve_room *room, const char *file_id, int64_t size, struct buf *url);
+/* The same of an asset's upload, of whatever length. */
+void serve_asset_upload_link(const struct serve_room *room, const char *upload_id, struct buf *url);
 void serve_item_file_link(const struct serve_room *room, const char *file_id, struct buf *url);
 void serve_upload(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
 void serve_item_file(struct serve_room *room, struct http_exchange *x, const struct route_args *args);

@@ -1,5 +1,5 @@
 /*
- * Uploads of work items' files: a link that holds a signature, the file's length and when it ends takes the bytes, as a form with
+ * Uploads of work items' files, and of assets: a link that holds a signature, the file's length and when it ends takes the bytes, as a form with
  * the field "file" last (as S3 takes them) or as they are by PUT. They are streamed to a file beside the store, and become the
  * file of that id when they are whole: synced, renamed, written down, then acknowledged.
  */
@@ -17,20 +17,30 @@
 #include "serve_internal.h"
 
 #define LINK_LIVES_S 3600
-#define PREFIX "/uploads/"
+#define ASSET_SIZE_MAX (INT64_C(1) << 40)
+
+/* What a link may take. */
+static const struct kind {
+    const char *prefix;            /* of its path */
+    const char *what;              /* in its signature */
+    bool exact;                    /* as long as was said, not only as long at most */
+} kinds[] = { { "/uploads/", "uploads", true }, { "/asset-uploads/", "asset-uploads", false } };
 
 struct upload {
     uv_work_t work;
     struct serve_room *room;
     struct http_exchange *x;
     char id[ID_SIZE];
+    const struct kind *kind;
     char *part, *place;
     int fd;
     int64_t size, got;
     bool file_seen;
+    bool raw;                      /* the body is the file: it may be empty */
     struct journal_read read;
     struct item_file file;
-    struct record record;
+    struct asset_upload asset;
+    struct record records[2];
     struct commit commit;
     int status;
     struct error error;
@@ -64,6 +74,11 @@ void serve_upload_link(const struct serve_room *room, const char *file_id, int64
     link_to(room, "uploads", file_id, size, url);
 }
 
+void serve_asset_upload_link(const struct serve_room *room, const char *upload_id, struct buf *url)
+{
+    link_to(room, "asset-uploads", upload_id, ASSET_SIZE_MAX, url);
+}
+
 void serve_item_file_link(const struct serve_room *room, const char *file_id, struct buf *url)
 {
     link_to(room, "item-files", file_id, 0, url);
@@ -95,6 +110,7 @@ static void upload_free(struct upload *u)
     free(u->part);
     free(u->place);
     item_file_close(&u->file);
+    asset_upload_close(&u->asset);
     free(u);
     serve_let_go(room);
 }
@@ -161,20 +177,31 @@ static int open_part(struct upload *u)
     return u->fd >= 0 ? 0 : error_code_of_errno(errno);
 }
 
+static const struct kind *kind_of(const char *path)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        if (strncmp(path, kinds[i].prefix, strlen(kinds[i].prefix)) == 0)
+            return &kinds[i];
+    }
+    return NULL;
+}
+
 bool serve_head(struct serve_room *room, struct http_exchange *x)
 {
-    const char *path = http_path(x), *method = http_method(x);
+    const char *path = http_path(x), *method = http_method(x), *id;
     bool put = strcmp(method, "PUT") == 0;
+    const struct kind *kind = kind_of(path);
     struct upload *u;
     int64_t size;
 
-    if (strncmp(path, PREFIX, strlen(PREFIX)) != 0)
+    if (kind == NULL)
         return false;
+    id = path + strlen(kind->prefix);
     if (!put && strcmp(method, "POST") != 0) {
         http_respond_error(x, 405, "METHOD_NOT_ALLOWED", "this path takes POST and PUT");
         return true;
     }
-    if (!link_is_good(room, x, "uploads", path + strlen(PREFIX), &size)) {
+    if (!link_is_good(room, x, kind->what, id, &size)) {
         http_respond_error(x, 403, "FORBIDDEN", "this link is not good, or no longer: ask for it again");
         return true;
     }
@@ -184,7 +211,8 @@ bool serve_head(struct serve_room *room, struct http_exchange *x)
     u->room = room;
     u->fd = -1;
     u->size = size;
-    memcpy(u->id, path + strlen(PREFIX), sizeof u->id);
+    u->kind = kind;
+    memcpy(u->id, id, sizeof u->id);
     room->open++;
     if (open_part(u) != 0) {
         http_respond_error(x, 503, "UNAVAILABLE", "the file cannot be kept: %s", strerror(errno));
@@ -192,6 +220,7 @@ bool serve_head(struct serve_room *room, struct http_exchange *x)
         return true;
     }
     http_set_data(x, u, client_gone);
+    u->raw = put;
     if (put) {
         http_stream_body(x, take_raw);
     } else if (!http_stream_form(x, take_field)) {
@@ -244,10 +273,16 @@ static void placed(uv_work_t *work, int status)
         refuse(u, 503, "UNAVAILABLE", u->error.text);
         return;
     }
-    u->file.size = u->got;
-    u->file.there = true;
-    u->record = (struct record) { .kind = RECORD_ITEM_FILE, .item_file = &u->file };
-    u->commit = (struct commit) { .records = &u->record, .count = 1, .cb = written, .data = u };
+    if (u->kind->exact) {
+        u->file.size = u->got;
+        u->file.there = true;
+        u->records[0] = (struct record) { .kind = RECORD_ITEM_FILE, .item_file = &u->file };
+    } else {
+        u->asset.state = UPLOAD_COMPLETED;
+        u->records[0] = (struct record) { .kind = RECORD_ASSET_UPLOAD, .upload = &u->asset };
+        u->records[1] = (struct record) { .kind = RECORD_ASSET_FILE, .upload = &u->asset };
+    }
+    u->commit = (struct commit) { .records = u->records, .count = u->kind->exact ? 1 : 2, .cb = written, .data = u };
     journal_commit(u->room->host.journal, &u->commit);
 }
 
@@ -259,7 +294,7 @@ static void known(struct journal_read *read, int status)
         refuse(u, status != 0 ? 503 : 404, status != 0 ? "UNAVAILABLE" : "NOT_FOUND", "there is no such file to be uploaded");
         return;
     }
-    if (item_file_copy(&u->file, &read->rows[0].file) != 0)
+    if (u->kind->exact ? item_file_copy(&u->file, &read->rows[0].file) != 0 : asset_upload_copy(&u->asset, &read->rows[0].upload) != 0)
         abort();
     u->work.data = u;
     if (uv_queue_work(u->room->loop, &u->work, put_in_place, placed) != 0)
@@ -277,12 +312,12 @@ void serve_upload(struct serve_room *room, struct http_exchange *x, const struct
     u->x = x;
     if (refusal == 503)
         refuse(u, 503, "UNAVAILABLE", "the file cannot be kept: the disk is full, or fails");
-    else if (refusal != 0 || !u->file_seen)
+    else if (refusal != 0 || (!u->file_seen && !u->raw))
         refuse(u, 400, "BAD_REQUEST", refusal != 0 ? "the file is longer than was said, or the form is not good" : "the field \"file\" is missing");
-    else if (u->got != u->size)
+    else if (u->kind->exact && u->got != u->size)
         refuse(u, 400, "BAD_REQUEST", "the file is shorter than was said");
     else {
-        u->read = (struct journal_read) { .kind = READ_ITEM_FILES, .state = -1, .limit = 1, .cb = known, .data = u };
+        u->read = (struct journal_read) { .kind = u->kind->exact ? READ_ITEM_FILES : READ_UPLOADS, .state = -1, .limit = 1, .cb = known, .data = u };
         memcpy(u->read.id, u->id, sizeof u->read.id);
         journal_read(u->room->host.journal, &u->read);
     }

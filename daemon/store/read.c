@@ -34,11 +34,17 @@ static void build_items(struct query *q, const struct journal_read *a)
         add(q, " ORDER BY w.rowid LIMIT :limit");
         return;
     }
-    add(q, "w.run_id IS NULL AND w.state=0");
+    add(q, a->whole ? "(w.run_id IS NULL OR w.step>=0)" : "w.run_id IS NULL AND w.state=0");
     if (a->workspace != NULL)
         add(q, " AND w.workspace=:workspace");
     if (a->process != NULL)
         add(q, " AND w.process=:process");
+    if (a->whole) {
+        if (a->before_id != NULL)
+            add(q, " AND w.rowid<(SELECT rowid FROM work_items WHERE id=:before)");
+        add(q, " ORDER BY w.rowid DESC LIMIT :limit");
+        return;
+    }
     if (a->before_id != NULL)
         add(q, " AND w.id<:before");
     add(q, " ORDER BY w.id DESC LIMIT :limit");

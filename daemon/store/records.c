@@ -17,6 +17,8 @@ static const char *const sql[ST_COUNT] = {
                    "attempt=?9,failures=?10,accepted=?11,due=?12,not_before=?13,started=?14,ended=?15,exit_code=?16,"
                    "unconfirmed=?17,stop_as=?18,backend_state=?19,error_code=?20,error_message=?21,memo=?22,remote_id=?23,"
                    "remote_url=?24,reason=?25,result=?26 WHERE id=?1",
+    [ST_RUN_LINES] = "SELECT run_id FROM lines WHERE run_id=?1",
+    [ST_RUN_DROP] = "DELETE FROM runs WHERE id=?1 AND state>=4",
     [ST_CLAIM_GET] = "SELECT run_id FROM claims WHERE name=?1 AND until>?2",
     [ST_CLAIM_PUT] = "INSERT INTO claims VALUES (?1,?2,?3)"
                      " ON CONFLICT (name) DO UPDATE SET run_id=excluded.run_id, until=excluded.until",
@@ -405,6 +407,8 @@ static int apply(struct journal *j, const struct record *r)
         return add_run(j, r);
     case RECORD_RUN_SET:
         return put_run(j, ST_RUN_SET, r->run);
+    case RECORD_RUN_DROP:
+        return drop(j, ST_RUN_DROP, r->key);
     case RECORD_CLAIM:
         return put_claim(j, r);
     case RECORD_CURSOR:
@@ -487,12 +491,13 @@ bool records_claimed(struct journal *j, struct commit *commit, int *sqlite_code)
     *sqlite_code = SQLITE_DONE;
     for (size_t i = 0; i < commit->count && !claimed; i++) {
         const struct record *r = &commit->records[i];
-        sqlite3_stmt *st = j->statements[r->kind == RECORD_CLAIM ? ST_CLAIM_GET : r->kind == RECORD_ASSET_ADD ? ST_ASSET_GET : ST_ITEM_TAKEN];
+        sqlite3_stmt *st = j->statements[r->kind == RECORD_CLAIM ? ST_CLAIM_GET : r->kind == RECORD_ASSET_ADD ? ST_ASSET_GET
+                                                         : r->kind == RECORD_RUN_DROP ? ST_RUN_LINES : ST_ITEM_TAKEN];
 
         if (r->kind == RECORD_CLAIM) {
             bind_claim(st, r);
             (void)sqlite3_bind_int64(st, 2, r->now_ms);
-        } else if (r->kind == RECORD_ITEM_TAKE) {
+        } else if (r->kind == RECORD_ITEM_TAKE || r->kind == RECORD_RUN_DROP) {
             text(st, 1, r->key);
         } else if (r->kind == RECORD_ASSET_ADD) {
             text(st, 1, r->asset->workspace);

@@ -96,7 +96,7 @@ def test_every_form_of_a_start(old):
     finished(old, good, begun["id"])
     assert payloads(old, begun["id"]) == [{}]
     for body, status in (({}, 400), ({"type": "x"}, 400), ({"type": "workItemIds"}, 400), ({"type": "workItemIds", "workItemIds": ["x"]}, 400),
-                         ({"type": "storages", "storages": ["input"]}, 501), ([], 400)):
+                         ({"type": "storages", "storages": ["failed"]}, 501), ({"type": "storages", "storages": []}, 501), ([], 400)):
         old("POST", f"/processes/{good}/run-request", body, status=status)
     old("POST", f"/processes/{good}/runs-batch", {}, status=400)
     old("POST", f"/processes/{uuid.uuid4()}/runs", {}, status=404)

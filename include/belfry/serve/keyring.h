@@ -42,6 +42,8 @@ void keyring_close(struct keyring *ring, void (*closed)(void *data), void *data)
 
 /* The key of that value, its use counted; NULL when there is none, or it has expired. Lent until the next change. */
 const struct api_key *keyring_check(struct keyring *ring, const char *value, int64_t now_ms);
+/* Whether there is such a key: nothing is counted. */
+bool keyring_knows(const struct keyring *ring, const char *value, int64_t now_ms);
 const struct api_key *keyring_find(const struct keyring *ring, const char *id);
 /* The oldest first. */
 void keyring_each(const struct keyring *ring, void (*each)(void *data, const struct api_key *key), void *data);
