@@ -150,6 +150,9 @@ void house_clean(struct house *h);
 /* At start, once the open runs are known: folders of local runs that have ended. */
 void house_sweep_runs(struct house *h);
 
+/* --- stored.c --- */
+void house_sweep_items(struct house *h);
+
 /* --- door.c --- */
 /* Opens the socket and the TCP addresses. */
 int house_open_doors(struct house *h, struct error *err);

@@ -142,6 +142,7 @@ void house_clean(struct house *h)
     h->working++;
     if (uv_queue_work(h->loop, &s->work, sweep_all, swept) != 0)
         abort();
+    house_sweep_items(h);
 }
 
 /* --- folders of runs that a daemon left behind -------------------------------------------------------------------- */

@@ -235,6 +235,17 @@ void api_file_drop(const struct api_call *call, const char *file_id);
 /* v1's list of an item's files, with links. */
 json_t *api_shape_files(const struct api_call *call, const char *item_id, const struct item_file *files, size_t count);
 
+/* --- api_schemas.c --- */
+struct operation_shape {
+    const char *name;              /* of the operation */
+    const char *body;              /* the schema of what it takes; NULL: nothing */
+    const char *answer;            /* and gives; "[X]": a page of X */
+    const char *errors;            /* its own, "400 404" */
+};
+extern const struct operation_shape operation_shapes[];
+extern const size_t operation_shape_count;
+extern const char api_schemas[];   /* a JSON object, for components */
+
 /* --- api_reference.c --- */
 void serve_reference(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
 

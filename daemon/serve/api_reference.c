@@ -4,7 +4,9 @@
 #include "api.h"
 
 static const char *const segments[] = { "processes", "process_id", "process-runs", "process_run_id", "step-runs", "step_run_id",
-    "artifacts", "artifact_id", "work-items", "work_item_id", "assets", "asset_id", "uploads", "upload_id", "webhooks", "webhook_id",
+    "artifacts", "artifact_id", "workers", "worker_id", "worker-groups",
+    "worker_group_id", "link-tokens", "link_token_id", "task-packages", "task_package_id", "assistants", "assistant_id", "assistant-runs",
+    "assistant_run_id", "work-items", "work_item_id", "assets", "asset_id", "uploads", "upload_id", "webhooks", "webhook_id",
     NULL };
 
 /* What a place holder behind that segment is called. */
@@ -61,26 +63,78 @@ static void add_query(json_t *parameters, const char *query)
     }
 }
 
-static void add_response(json_t *responses, const char *status, const char *about)
+static const struct operation_shape *shape_of(const struct operation *op)
 {
-    (void)json_object_set_new(responses, status, json_pack("{s:s}", "description", about));
+    for (size_t i = 0; i < operation_shape_count; i++) {
+        if (strcmp(operation_shapes[i].name, op->name) == 0)
+            return &operation_shapes[i];
+    }
+    return NULL;
+}
+
+static json_t *reference_to(const char *schema, size_t len)
+{
+    struct buf ref = { 0 };
+    json_t *o;
+
+    buf_addf(&ref, "#/components/schemas/%.*s", (int)len, schema);
+    o = json_pack("{s:s}", "$ref", buf_str(&ref));
+    buf_close(&ref);
+    return o;
+}
+
+/* "X", or "[X]" for a page of them. */
+static json_t *schema_of(const char *name)
+{
+    if (name[0] != '[')
+        return reference_to(name, strlen(name));
+    return json_pack("{s:s, s:[s,s,s], s:{s:{s:s, s:b}, s:{s:s}, s:{s:s, s:o}}}", "type", "object", "required", "next", "has_more", "data",
+                     "properties", "next", "type", "string", "nullable", 1, "has_more", "type", "boolean", "data", "type", "array", "items",
+                     reference_to(name + 1, strlen(name) - 2));
+}
+
+static void add_response(json_t *responses, const char *status, const char *about, const char *schema)
+{
+    json_t *response = json_pack("{s:s}", "description", about);
+
+    if (schema != NULL)
+        (void)json_object_set_new(response, "content", json_pack("{s:{s:o}}", "application/json", "schema", schema_of(schema)));
+    (void)json_object_set_new(responses, status, response);
+}
+
+static void add_errors(json_t *responses, const char *errors)
+{
+    static const struct {
+        const char *status, *about;
+    } known[] = { { "400", "the request is not good" }, { "404", "there is none" }, { "409", "not in this state" },
+                  { "429", "the queue is full: try again later" } };
+
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (strstr(errors, known[i].status) != NULL)
+            add_response(responses, known[i].status, known[i].about, "Error");
+    }
 }
 
 static json_t *describe(const struct operation *op, json_t *parameters)
 {
     json_t *o = json_pack("{s:s}", "operationId", op->name), *responses = json_object();
+    const struct operation_shape *shape = shape_of(op);
 
     add_query(parameters, op->query);
     (void)json_object_set_new(o, "parameters", parameters);
     if (op->permission != NO_PERMISSION)
         (void)json_put(o, "x-permission", permission_name((enum permission)op->permission));
     (void)json_object_set_new(o, "security", json_pack("[{s:[]}]", op->token ? "token" : "key"));
-    if (op->serve != NULL)
-        add_response(responses, "200", "OK");
-    add_response(responses, "401", "no key, or none that is good");
-    add_response(responses, "403", "the key may not do that");
+    if (shape != NULL && shape->body != NULL)
+        (void)json_object_set_new(o, "requestBody", json_pack("{s:{s:{s:o}}}", "content", "application/json", "schema", schema_of(shape->body)));
+    if (op->serve != NULL && shape != NULL)
+        add_response(responses, "200", "OK", shape->answer);
+    add_response(responses, "401", "no key, or none that is good", "Error");
+    add_response(responses, "403", "the key may not do that", "Error");
     if (op->serve == NULL)
-        add_response(responses, "501", "not served by this version of Belfry");
+        add_response(responses, "501", "not served by this version of Belfry", "Error");
+    else
+        add_errors(responses, shape != NULL ? shape->errors : "404");
     (void)json_object_set_new(o, "responses", responses);
     return o;
 }
@@ -112,5 +166,6 @@ void serve_reference(struct serve_room *room, struct http_exchange *x, const str
                       "title", "Control Room API of local workspaces, served by Belfry", "version", BELFRY_VERSION, "servers", "url",
                       "/api/v1", "paths", paths, "components", "securitySchemes", "key", "type", "apiKey", "in", "header", "name",
                       "Authorization", "description", "RC-WSKEY and the key", "token", "type", "apiKey", "in", "query", "name", "token");
+    (void)json_object_set_new(json_object_get(whole, "components"), "schemas", json_parse(api_schemas, strlen(api_schemas), NULL));
     serve_json(x, 200, whole);
 }

@@ -15,6 +15,7 @@ libbelfry_a_SOURCES += \
 	daemon/serve/api_outputs.c \
 	daemon/serve/api_reference.c \
 	daemon/serve/api_runs.c \
+	daemon/serve/api_schemas.c \
 	daemon/serve/api_shape.c \
 	daemon/serve/api_start.c \
 	daemon/serve/api_steps.c \

@@ -59,6 +59,11 @@ static void build_step_runs(struct query *q, const struct journal_read *a)
 
 static void build_item_files(struct query *q, const struct journal_read *a)
 {
+    if (a->whole) {   /* by their own ids, whoever names them */
+        add(q, "SELECT " FILE_COLUMNS " FROM item_files f WHERE f.id IN (SELECT value FROM json_each(:ids))"
+               " UNION ALL SELECT file,'',name,0,1 FROM assets WHERE file IN (SELECT value FROM json_each(:ids)) LIMIT :limit");
+        return;
+    }
     add(q, "SELECT " FILE_COLUMNS " FROM item_files f WHERE ");
     add(q, a->ids != NULL ? "f.item IN (SELECT value FROM json_each(:ids))" : "f.id=:id");
     add(q, " ORDER BY f.item, f.id LIMIT :limit");

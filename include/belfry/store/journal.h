@@ -87,7 +87,7 @@ enum journal_read_kind {
     READ_ITEMS,          /* ids, or run_id: those in its flow, in order; or workspace and process: items that wait (whole:
                           * or go through a run), newest first → rows with `item` */
     READ_STEP_RUNS,      /* id, or run_id: all of the run → rows with `step_run`, in order */
-    READ_ITEM_FILES,     /* id, or ids of items → rows with `file` */
+    READ_ITEM_FILES,     /* id, or ids of items (whole: of the files, an asset's too) → rows with `file` */
     READ_DELIVERIES,     /* → rows with `delivery`, those due first */
     READ_CALLBACKS,      /* id: of a run → rows with `callback` */
     READ_ASSETS,         /* workspace, and id, or name, or (before_id: the last one had) a page → rows with `asset` */
