@@ -10,6 +10,7 @@ libbelfry_a_SOURCES += \
 	daemon/serve/api_items.c \
 	daemon/serve/api_robot.c \
 	daemon/serve/uploads.c \
+	daemon/serve/web.c \
 	daemon/serve/wishes.c \
 	daemon/serve/api_old.c \
 	daemon/serve/api_outputs.c \
@@ -31,3 +32,13 @@ libbelfry_a_SOURCES += \
 	daemon/serve/serve.c \
 	daemon/serve/serve_internal.h
 noinst_HEADERS += include/belfry/serve/keyring.h include/belfry/serve/permission.h include/belfry/serve/serve.h
+
+# Pages become strings of the daemon's.
+EXTRA_DIST += daemon/serve/web/api.html
+BUILT_SOURCES += daemon/serve/web/api_html.c
+CLEANFILES += daemon/serve/web/api_html.c
+nodist_libbelfry_a_SOURCES = daemon/serve/web/api_html.c
+daemon/serve/web/api_html.c: daemon/serve/web/api.html
+	@$(MKDIR_P) $(@D)
+	$(AM_V_GEN){ echo 'extern const char web_api_html[];'; echo 'const char web_api_html[] ='; \
+		sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/    "/' -e 's/$$/\\n"/' $(srcdir)/daemon/serve/web/api.html; echo '    ;'; } > $@.tmp && mv $@.tmp $@

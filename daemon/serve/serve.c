@@ -82,6 +82,7 @@ static const struct route routes[] = {
     { "PUT", "/asset-uploads/{}", DOOR_OPEN, serve_upload },
     { "POST", "/asset-uploads/{}", DOOR_OPEN, serve_upload },
     { "GET", "/api/v1/openapi.json", DOOR_OPEN, serve_reference },
+    { "GET", "/api/", DOOR_OPEN, serve_api_page },
     { "GET", "/metrics", DOOR_SOCKET, serve_metrics },
     { "GET", "/belfry/v1/status", DOOR_SOCKET, serve_status },
     { "GET", "/belfry/v1/triggers", DOOR_SOCKET, serve_triggers },

@@ -86,6 +86,10 @@ void api_request(struct serve_room *room, struct http_exchange *x);
 void serve_link_to(const struct serve_room *room, const char *run_id, const char *path, struct buf *url);
 void serve_link(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
 
+/* --- web.c; the pages are in web/ --- */
+extern const char web_api_html[];
+void serve_api_page(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
+
 /* --- uploads.c --- */
 /* Appends the path and query of a link that takes the bytes of a work item's file, or gives them. */
 void serve_upload_link(const struct serve_room *room, const char *file_id, int64_t size, struct buf *url);

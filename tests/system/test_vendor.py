@@ -256,3 +256,16 @@ def test_every_operation_its_success_and_its_errors(client):
                {(name, status) for name in client.operations for status in (401, 403)}
     missed = declared - client.seen
     assert not {m for m in missed if m[1] not in (409,)} and {m for m in missed if m[1] == 409} <= {("startProcessRunQsAuth", 409)}, missed
+
+
+def test_the_page_of_the_reference(client):
+    first = client.daemon.tcp("GET", "/api/")
+    assert first.status == 200 and first.headers["Content-Type"].startswith("text/html")
+    policy = first.headers["Content-Security-Policy"]
+    nonce, = set(re.findall(r"'nonce-(\w+)'", policy))
+    assert "default-src 'none'" in policy and "unsafe" not in policy
+    text = first.body.decode()
+    assert "@NONCE@" not in text and set(re.findall(r'nonce="(\w+)"', text)) == {nonce}
+    assert text.count("<script") == text.count("<script nonce=") and " onclick" not in text and "style=" not in text.replace("<style", "")
+    assert nonce not in client.daemon.tcp("GET", "/api/").body.decode()   # each has its own
+    assert not re.findall(r'(?:src|href)="(?!/)', text)   # nothing from elsewhere

@@ -18,7 +18,7 @@
  *   GET, POST, DELETE /belfry/v1/keys/ID  /workspaces/W/keys/ID           a key with its value; edited; removed
  *   POST /belfry/v1/processes/NAME/runs {"input"?, "files"?: [path …]}    202 {"run_id", "state"}; Idempotency-Key
  *
- *   *    /api/v1/workspaces/…                the Control Room API of local workspaces; /api/v1/openapi.json
+ *   *    /api/v1/workspaces/…                the Control Room API of local workspaces; /api/v1/openapi.json; /api/: a page
  *   *    /process-v1/…  /workspace-v1/…      its older forms;  /json-v1/…  what runs use from inside, with a token of their own
  *   POST, PUT /uploads/FILE?size=&expires=&signature=   a work item's file, by a link that the API gave; GET /item-files/FILE
  *   GET  /files/RUN/PATH?expires=&signature= a file of the results, by a link that the API gave
