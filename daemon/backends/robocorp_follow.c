@@ -296,8 +296,9 @@ static void send_stop(struct follow *f)
         look_later(f);
         return;
     }
-    body = json_pack("{s:b, s:b, s:s}", "set_remaining_work_items_as_done", 1, "terminate_ongoing_activity_runs",
-                             f->how == STOP_AT_ONCE, "reason", "stopped by Belfry");
+    /* However it is stopped: left to themselves, the activity runs would go on as long as they like. */
+    body = json_pack("{s:b, s:b, s:s}", "set_remaining_work_items_as_done", 1, "terminate_ongoing_activity_runs", 1, "reason",
+                     "stopped by Belfry");
 
     f->asking = true;
     ask_close(&f->ask);
@@ -360,8 +361,7 @@ void robocorp_stop(struct backend *base, const struct run_record *run, const str
     f = find_follow(b, run->id);
     f->stop_wanted = true;
     f->stopped = true;
-    if (how == STOP_AT_ONCE)
-        f->how = how;
+    (void)how;   /* a Control Room knows but one way */
     /* The next look sends it: a run that has ended by then is left in peace. */
     look_now(f);
 }

@@ -19,7 +19,6 @@ struct follow {
     bool asking;
     bool stop_wanted;            /* not yet taken by the Control Room */
     bool stopped;                /* an end by our own word */
-    enum stop_how how;
     bool dropped;                /* forgotten while it was asking */
     char state[64];
     int64_t ended_ms;

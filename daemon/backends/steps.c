@@ -330,6 +330,8 @@ static void stop(struct backend *base, const struct run_record *record, const st
     if (run == NULL || run->over)
         return;
     run->stop_as = record->stop_as;
+    if (run->stop_as == RUN_TIMED_OUT)
+        how = STOP_GENTLY;   /* each command has its own kill_grace after that */
     if (flow == NULL)
         return;   /* it is still being prepared: steps_go will see */
     flow_halt(flow);
