@@ -14,7 +14,9 @@
 static struct engine *engine;
 static struct instant now;
 static struct commit *waiting, **waiting_tail = &waiting;
-static unsigned starts, finds, follows;
+static unsigned starts, finds, follows, lines;
+static struct run_record ended_as;
+static const char *wants;
 static char note[512];
 static unsigned notes;
 static int64_t wake_ms;
@@ -23,6 +25,8 @@ static struct admission admission;
 static void commit(void *data, struct commit *c)
 {
     (void)data;
+    for (size_t i = 0; i < c->count; i++)
+        lines += c->records[i].kind == RECORD_LINE_ADD;
     c->next = NULL;
     *waiting_tail = c;
     waiting_tail = &c->next;
@@ -64,6 +68,20 @@ static void stop(void *data, const struct run_record *run, enum stop_how how)
     (void)data, (void)run, (void)how;
 }
 
+static void ended(void *data, const struct run_record *run)
+{
+    (void)data;
+    run_record_close(&ended_as);
+    assert_int_equal(run_record_copy(&ended_as, run), 0);
+}
+
+/* Somebody wants to be told. */
+static const char *line(void *data, const struct run_record *run)
+{
+    (void)data, (void)run;
+    return wants;
+}
+
 static void ignore(void *data, const struct run_record *run)
 {
     (void)data, (void)run;
@@ -100,10 +118,11 @@ static int begin(void **state)
 {
     static const struct lane_settings lane = { .process = "p", .workspace = "w", .max_parallel = 1, .queue_limit = 10 };
     const struct engine_world world = { .commit = commit, .start = start, .find = find, .follow = follow, .stop = stop,
-        .collect = ignore, .ended = ignore, .note = take_note, .wake_at = wake_at, .random = random_bytes };
+        .collect = ignore, .ended = ended, .line = line, .note = take_note, .wake_at = wake_at, .random = random_bytes };
 
     (void)state;
-    starts = finds = follows = notes = 0;
+    starts = finds = follows = notes = lines = 0;
+    wants = NULL;
     now = (struct instant) { .wall_ms = 1767225600000, .mono_ms = 1000 };
     if (engine_new(&world, &engine) != 0 || engine_configure(engine, 10, &lane, 1, NULL, 0) != 0)
         return -1;
@@ -119,6 +138,7 @@ static int end(void **state)
     (void)state;
     settle();
     engine_free(engine);
+    run_record_close(&ended_as);
     return 0;
 }
 
@@ -210,12 +230,113 @@ static void one_look_that_fails_is_no_proof(void **state)
     assert_int_equal(follows, 1);
 }
 
+/* --- taken up again ----------------------------------------------------------------------------------------------- */
+
+static int reopened = 1;
+
+static void on_reopened(void *data, int status)
+{
+    (void)data;
+    reopened = status;
+}
+
+/* The run goes through to that end. */
+static void run_through(enum run_state outcome)
+{
+    struct run_end over = { .outcome = outcome, .error_code = outcome == RUN_COMPLETED ? NULL : "exit_code", .error_message = "it failed" };
+
+    engine_started(engine, now, admission.run_id, NULL, NULL, "running", 0);
+    settle();
+    engine_ended(engine, now, admission.run_id, &over);
+    settle();
+    engine_collected(engine, now, admission.run_id, 0, NULL, "{\"revision\": 1}");
+    settle();
+    assert_null(engine_run(engine, admission.run_id));
+    assert_int_equal(ended_as.state, outcome);
+}
+
+static void a_run_that_failed_is_taken_up_again(void **state)
+{
+    struct run_record failed;
+    struct record with = { .kind = RECORD_PAUSE };
+
+    (void)state;
+    run_through(RUN_FAILED);
+    assert_int_equal(run_record_copy(&failed, &ended_as), 0);
+    assert_int_equal(engine_reopen(engine, now, &failed, &with, 1, on_reopened, NULL), 0);
+    assert_int_equal(engine_reopen(engine, now, &failed, NULL, 0, on_reopened, NULL), BF_EEXIST);   /* it is open by now */
+    assert_int_equal(waiting->count, 2);   /* one commit for both */
+    assert_int_equal(starts, 1);           /* nothing before it is durable */
+    settle();
+    assert_int_equal(reopened, 0);
+    assert_int_equal(starts, 2);
+    assert_int_equal(engine_run(engine, failed.id)->attempt, 2);
+    assert_null(engine_run(engine, failed.id)->error_code);
+    assert_string_equal(engine_run(engine, failed.id)->result, "{\"revision\": 1}");   /* what is there already */
+    run_through(RUN_COMPLETED);
+    assert_int_equal(ended_as.attempt, 2);
+    assert_int_equal(engine_reopen(engine, now, &ended_as, NULL, 0, on_reopened, NULL), BF_EINVAL);
+    run_record_close(&failed);
+}
+
+static void what_cannot_be_written_down_is_not_taken_up(void **state)
+{
+    struct run_record failed;
+    struct commit *c;
+
+    (void)state;
+    run_through(RUN_FAILED);
+    assert_int_equal(run_record_copy(&failed, &ended_as), 0);
+    assert_int_equal(engine_reopen(engine, now, &failed, NULL, 0, on_reopened, NULL), 0);
+    c = waiting;
+    waiting = NULL;
+    waiting_tail = &waiting;
+    c->cb(c, BF_ENOSPC);
+    assert_int_equal(reopened, BF_ENOSPC);
+    assert_null(engine_run(engine, failed.id));
+    assert_int_equal(starts, 1);
+    run_record_close(&failed);
+}
+
+static void a_canceled_retry_does_not_start(void **state)
+{
+    struct run_record failed;
+
+    (void)state;
+    run_through(RUN_FAILED);
+    assert_int_equal(run_record_copy(&failed, &ended_as), 0);
+    assert_int_equal(engine_reopen(engine, now, &failed, NULL, 0, on_reopened, NULL), 0);
+    assert_int_equal(engine_cancel(engine, now, failed.id, RUN_CANCELED, "never mind"), 0);
+    settle();
+    assert_int_equal(starts, 1);
+    engine_collected(engine, now, failed.id, 0, NULL, "{}");
+    settle();
+    assert_int_equal(ended_as.state, RUN_CANCELED);
+    run_record_close(&failed);
+}
+
+static void who_wants_to_be_told_has_a_line_in_the_same_write(void **state)
+{
+    (void)state;
+    run_through(RUN_COMPLETED);
+    assert_int_equal(lines, 0);
+    (void)end(NULL);
+    assert_int_equal(begin(NULL), 0);
+    wants = "told";
+    run_through(RUN_COMPLETED);
+    assert_int_equal(lines, 2);   /* that it began, that it ended */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_cannot_be_looked_up_is_shown_and_still_looked_for, begin, end),
         cmocka_unit_test_setup_teardown(what_is_not_seen_for_two_minutes_is_sent_again, begin, end),
         cmocka_unit_test_setup_teardown(one_look_that_fails_is_no_proof, begin, end),
+        cmocka_unit_test_setup_teardown(a_run_that_failed_is_taken_up_again, begin, end),
+        cmocka_unit_test_setup_teardown(what_cannot_be_written_down_is_not_taken_up, begin, end),
+        cmocka_unit_test_setup_teardown(a_canceled_retry_does_not_start, begin, end),
+        cmocka_unit_test_setup_teardown(who_wants_to_be_told_has_a_line_in_the_same_write, begin, end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

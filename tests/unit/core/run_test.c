@@ -16,10 +16,10 @@ static const char *const table[RUN_STATES] = {
     [RUN_RUNNING]    = "q.rc......",
     [RUN_COLLECTING] = "....xxxxx.",
     [RUN_COMPLETED]  = "..........",
-    [RUN_FAILED]     = "..........",
-    [RUN_CANCELED]   = "..........",
-    [RUN_TIMED_OUT]  = "..........",
-    [RUN_LOST]       = "..........",
+    [RUN_FAILED]     = "q.........",
+    [RUN_CANCELED]   = "q.........",
+    [RUN_TIMED_OUT]  = "q.........",
+    [RUN_LOST]       = "q.........",
     [RUN_SKIPPED]    = "..........",
 };
 
@@ -37,7 +37,7 @@ static void every_pair_of_states_is_as_the_table_has_it(void **state)
     }
 }
 
-/* From wherever a run is, an end can be reached; from an end, nothing can. */
+/* From wherever a run is, an end can be reached; from one that it completed with, or was skipped at, nothing can. */
 static void every_run_can_end(void **state)
 {
     (void)state;
@@ -53,7 +53,7 @@ static void every_run_can_end(void **state)
         }
         for (unsigned to = 0; to < RUN_STATES; to++) {
             ends = ends || (reached[to] && run_state_is_end((enum run_state)to));
-            if (run_state_is_end((enum run_state)from))
+            if (from == RUN_COMPLETED || from == RUN_SKIPPED)
                 assert_int_equal(reached[to], to == from);
         }
         assert_true(ends);
