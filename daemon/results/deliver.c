@@ -551,6 +551,7 @@ int deliver_new(uv_loop_t *loop, struct journal *journal, struct http_client *cl
                 const struct deliver_host *host, struct deliver_room **room, struct error *err)
 {
     struct deliver_room *r = calloc(1, sizeof *r);
+    bool waits = false;
     int status;
 
     if (r == NULL)
@@ -563,6 +564,9 @@ int deliver_new(uv_loop_t *loop, struct journal *journal, struct http_client *cl
     status = journal_each_hook(journal, take_hook, r, err);
     if (status == 0)
         status = journal_each_callback(journal, take_callback, r, err);
+    if (status == 0)
+        status = journal_has_deliveries(journal, &waits, err);
+    waits = waits || r->hooks != NULL || r->callbacks != NULL;
     if (status != 0) {
         room_free(r);
         return status;
@@ -572,8 +576,10 @@ int deliver_new(uv_loop_t *loop, struct journal *journal, struct http_client *cl
     r->timer.data = r;
     r->open = 1;
     *room = r;
-    ask_for_due(r);
-    deliver_pump(r);
+    if (waits) {   /* the journal's reader is not woken for nothing */
+        ask_for_due(r);
+        deliver_pump(r);
+    }
     return 0;
 }
 

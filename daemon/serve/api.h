@@ -1,7 +1,14 @@
 /*
- * Inside the Control Room API: api.c has the table of operations and the gate before it; api_shape.c knows what things look
- * like (pure); api_runs.c, api_start.c, api_items.c and
- * api_outputs.c are the operations; api_reference.c describes the table.
+ * Inside the Control Room API: api.c has the table of operations and the gate before it; the other files are the operations.
+ *
+ *   api_shape.c    what runs look like (pure)               api_start.c    starts
+ *   api_runs.c     processes, runs, stopping, deleting      api_steps.c    a run with its step runs
+ *   api_outputs.c  step runs, artifacts, console, events    api_flow.c     work items as the journal has them
+ *   api_items.c    work items of runs without a flow        api_input.c    work items that are made, and wait
+ *   api_files.c    files of work items                      wishes.c       batches: retry, done, delete
+ *   api_assets.c   assets                                   api_hooks.c    webhooks, callbacks
+ *   api_workers.c  what a machine has of workers            api_old.c      the two older APIs
+ *   api_robot.c    what a run asks for from inside          api_reference.c, api_schemas.c    the description of it all
  */
 #ifndef BELFRY_SERVE_API_H
 #define BELFRY_SERVE_API_H

@@ -198,6 +198,7 @@ int serve_new(uv_loop_t *loop, const struct serve_host *host, struct serve_room 
     r->host = *host;
     r->open = 1;
     TAILQ_INIT(&r->waiting);
+    TAILQ_INIT(&r->uploads);
     heap_init(&r->deadlines);
     (void)uv_timer_init(loop, &r->timer);
     r->timer.data = r;
@@ -233,5 +234,6 @@ void serve_close(struct serve_room *room, void (*closed)(void *data), void *data
     room->closed = closed;
     room->closed_data = data;
     serve_stop(room);
+    serve_drop_uploads(room);
     uv_close((uv_handle_t *)&room->timer, timer_closed);
 }

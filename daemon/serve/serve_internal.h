@@ -19,12 +19,15 @@ struct route_args {
 
 struct run_ask;
 TAILQ_HEAD(run_ask_list, run_ask);
+struct upload;
+TAILQ_HEAD(upload_list, upload);
 
 struct serve_room {
     uv_loop_t *loop;
     struct serve_host host;
     struct run_ask_list waiting;     /* for a run's end */
     struct heap deadlines;           /* of those */
+    struct upload_list uploads;      /* whose bodies come */
     uv_timer_t timer;
     bool stopping;
     size_t open;                     /* asks under way, and the timer */
@@ -96,6 +99,8 @@ void serve_upload_link(const struct serve_room *room, const char *file_id, int64
 /* The same of an asset's upload, of whatever length. */
 void serve_asset_upload_link(const struct serve_room *room, const char *upload_id, struct buf *url);
 void serve_item_file_link(const struct serve_room *room, const char *file_id, struct buf *url);
+/* The room closes: what has not come whole is given up. */
+void serve_drop_uploads(struct serve_room *room);
 void serve_upload(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
 void serve_item_file(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
 

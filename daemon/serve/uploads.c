@@ -30,6 +30,8 @@ struct upload {
     uv_work_t work;
     struct serve_room *room;
     struct http_exchange *x;
+    TAILQ_ENTRY(upload) link;      /* while its body comes */
+    bool coming;
     char id[ID_SIZE];
     const struct kind *kind;
     char *part, *place;
@@ -103,6 +105,8 @@ static void upload_free(struct upload *u)
 {
     struct serve_room *room = u->room;
 
+    if (u->coming)
+        TAILQ_REMOVE(&room->uploads, u, link);
     if (u->fd >= 0)
         (void)close(u->fd);
     if (u->part != NULL)
@@ -119,8 +123,18 @@ static void client_gone(struct http_exchange *x)
 {
     struct upload *u = http_data(x);
 
-    if (u != NULL && u->x == NULL)   /* it has not come to the handler, and never will */
+    if (u != NULL && u->coming)   /* it has not come to the handler, and never will */
         upload_free(u);
+}
+
+void serve_drop_uploads(struct serve_room *room)
+{
+    struct upload *u;
+
+    while ((u = TAILQ_FIRST(&room->uploads)) != NULL) {
+        http_set_data(u->x, NULL, NULL);
+        upload_free(u);
+    }
 }
 
 static int keep(struct upload *u, const char *bytes, size_t len)
@@ -145,6 +159,8 @@ static int take_raw(struct http_exchange *x, const char *bytes, size_t len)
 {
     struct upload *u = http_data(x);
 
+    if (u == NULL)
+        return 503;   /* the room is closing */
     u->file_seen = true;
     return keep(u, bytes, len);
 }
@@ -154,6 +170,8 @@ static int take_field(struct http_exchange *x, const char *field, const char *na
     struct upload *u = http_data(x);
 
     (void)name;
+    if (u == NULL)
+        return 503;
     if (strcmp(field, "file") != 0)
         return 0;
     if (offset == 0 && u->file_seen && u->got > 0)
@@ -220,6 +238,9 @@ bool serve_head(struct serve_room *room, struct http_exchange *x)
         return true;
     }
     http_set_data(x, u, client_gone);
+    u->x = x;
+    u->coming = true;
+    TAILQ_INSERT_TAIL(&room->uploads, u, link);
     u->raw = put;
     if (put) {
         http_stream_body(x, take_raw);
@@ -307,9 +328,13 @@ void serve_upload(struct serve_room *room, struct http_exchange *x, const struct
     struct upload *u = http_data(x);
     int refusal = http_refusal(x);
 
-    (void)room;
     (void)args;
-    u->x = x;
+    if (u == NULL) {
+        http_respond_error(x, 503, "UNAVAILABLE", "belfryd is stopping");
+        return;
+    }
+    u->coming = false;
+    TAILQ_REMOVE(&room->uploads, u, link);
     if (refusal == 503)
         refuse(u, 503, "UNAVAILABLE", "the file cannot be kept: the disk is full, or fails");
     else if (refusal != 0 || (!u->file_seen && !u->raw))

@@ -328,3 +328,15 @@ int journal_each_callback(struct journal *journal, int (*each)(void *data, const
     }
     return end(&r, status);
 }
+
+int journal_has_deliveries(struct journal *journal, bool *has, struct error *err)
+{
+    struct start_read r;
+    int status = begin(&r, journal, "SELECT 1 FROM deliveries LIMIT 1", NULL, err);
+
+    if (status != 0)
+        return status;
+    status = next(&r);
+    *has = status > 0;
+    return end(&r, status > 0 ? 0 : status);
+}

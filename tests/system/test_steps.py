@@ -7,6 +7,7 @@ import socket
 import textwrap
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 
 import pytest
@@ -486,3 +487,92 @@ max_parallel = 2
     record = daemon.ended(run)
     assert record["state"] == "completed", record
     assert sorted(i["payload"]["seen"] for i in record["work_items"]["output"]) == list(range(30))
+
+
+# --- time, retries, stops ---------------------------------------------------------------------------------------------------
+
+def test_a_step_and_a_run_have_their_time(daemon):
+    daemon.start("""
+[process step]
+workspace = here
+steps = brief after
+[step brief]
+shell = yes
+command = sleep 600
+timeout = 300ms
+[step after]
+command = true
+[process run]
+workspace = here
+steps = endless
+timeout = 300ms
+[step endless]
+command = sleep 600
+""")
+    record = daemon.run_and_wait("step")
+    assert record["state"] == "failed" and record["backend_state"] == "unresolved" and "timeout" in record["error"]["message"], record
+    assert [s["name"] for s in record["steps"]] == ["brief"] and record["steps"][0]["error"]["code"] == "timeout"
+    record = daemon.run_and_wait("run")
+    assert record["state"] == "timed_out", record
+
+
+def test_a_retry_goes_on_where_it_failed(daemon):
+    daemon.start(f"""
+[process again]
+workspace = here
+steps = first second
+retries = 3
+retry_delay = 50ms
+[step first]
+shell = yes
+command = echo first >> {daemon.folder}/ran
+[step second]
+shell = yes
+command = echo second >> {daemon.folder}/ran; test $$(grep -c second {daemon.folder}/ran) -ge 3
+""")
+    record = daemon.run_and_wait("again")
+    assert record["state"] == "completed" and record["attempt"] == 3, record
+    assert (daemon.folder / "ran").read_text().split() == ["first", "second", "second", "second"]
+
+
+def test_a_command_that_is_not_there(daemon):
+    daemon.start("""
+[process none]
+workspace = here
+steps = gone
+[step gone]
+command = /nonexistent/command
+[process later]
+workspace = here
+steps = fine gone
+[step fine]
+command = true
+""")
+    record = daemon.run_and_wait("none")
+    assert record["state"] == "failed" and record["error"]["code"] == "start_failed" and "/nonexistent/command" in record["error"]["message"]
+    record = daemon.run_and_wait("later")
+    assert record["backend_state"] == "unresolved" and "/nonexistent/command" in record["error"]["message"], record
+
+
+def test_an_api_stop_lets_what_runs_end_and_begins_nothing_more(api):
+    run = api.daemon.begin("slow", input=[1, 2])
+    until(lambda: (api.daemon.folder / "begun").exists(), "the step runs")
+    assert api("POST", f"/process-runs/{run}/stop", {"set_remaining_work_items_as_done": True, "terminate_ongoing_activity_runs": False})["accepted"]
+    (api.daemon.folder / "go").touch()
+    record = api.daemon.ended(run)
+    assert record["state"] == "completed" and [s["name"] for s in record["steps"]] == ["slow", "after"], record
+    states = [i["state"] for i in pages(api, f"/work-items?process_run_id={run}")]
+    assert states == ["done", "done"]
+
+
+def test_a_daemon_stops_in_the_middle_of_an_upload(api):
+    item = api("POST", "/work-items", {"process": {"id": api.processes["scripts"]}, "payload": 1})
+    to = urllib.parse.urlsplit(api("POST", f"/work-items/{item['id']}/files", {"file_name": "a", "file_size": 1000})["upload"]["url"])
+    with socket.create_connection((to.hostname, to.port)) as client:
+        client.sendall(f"PUT {to.path}?{to.query} HTTP/1.1\r\nHost: {to.netloc}\r\nContent-Length: 1000\r\n\r\n".encode() + b"x" * 500)
+        store = api.daemon.folder / "state" / "items"
+        until(lambda: [p for p in store.iterdir() if p.name.endswith(".part")], "the bytes come")
+        api.daemon.stop()
+    assert list(store.iterdir()) == []
+    api.daemon.start()
+    assert api("GET", f"/work-items/{item['id']}")["files"] == []

@@ -72,6 +72,7 @@ int journal_each_hook(struct journal *journal, int (*each)(void *data, const str
 /* Of the runs that are open, or have lines that wait. */
 int journal_each_callback(struct journal *journal, int (*each)(void *data, const struct callback_record *callback), void *data,
                           struct error *err);
+int journal_has_deliveries(struct journal *journal, bool *has, struct error *err);
 int journal_each_key(struct journal *journal, int (*each)(void *data, const struct key_record *key), void *data,
                      struct error *err);
 
