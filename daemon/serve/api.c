@@ -309,18 +309,34 @@ static const char *presented_key(const struct http_exchange *x, const char *key_
     return header + strspn(header, " ");
 }
 
+static const struct workspace_config *find_workspace(struct serve_room *room, const char *word, size_t len)
+{
+    const struct config *c = room->host.config(room->host.data);
+
+    for (size_t i = 0; i < c->workspace_count; i++) {
+        const struct workspace_config *w = c->workspaces[i];
+
+        if (w->type == WORKSPACE_LOCAL && ((strlen(w->id) == len && strncmp(w->id, word, len) == 0) ||
+                                           (strlen(w->name) == len && strncmp(w->name, word, len) == 0)))
+            return w;
+    }
+    return NULL;
+}
+
 #define INLINE_ASSET_MAX (8 << 20)
 
 int64_t serve_body_limit(struct serve_room *room, struct http_exchange *x, int64_t usual)
 {
     const char *path = http_path(x), *value;
+    struct api_call call = { .room = room, .x = x };
     struct route_args args;
 
     if (!serve_path_matches("/api/v1/workspaces/{}/assets/{}/uploads", path, &args) &&
         !serve_path_matches("/api/v1/workspaces/{}/assets/{}/uploads/", path, &args))
         return usual;
     value = presented_key(x, NULL, false);
-    if (!http_is_local(x) && (value == NULL || !keyring_knows(room->host.keyring, value, time_wall_ms())))
+    call.workspace = find_workspace(room, args.at[0], strlen(args.at[0]));
+    if (!http_is_local(x) && (value == NULL || (!keyring_knows(room->host.keyring, value, time_wall_ms()) && !api_run_token(&call, value))))
         return usual;
     return usual > INLINE_ASSET_MAX ? usual : INLINE_ASSET_MAX;
 }
@@ -350,6 +366,12 @@ static bool may(struct api_call *call, const struct surface *surface, const stru
         return true;
     }
     key = value != NULL ? keyring_check(call->room->host.keyring, value, time_wall_ms()) : NULL;
+    /* Robots share assets by the API itself, with the token of their run. */
+    if (key == NULL && value != NULL && op != NULL && (op->permission == MAY_READ_ASSETS || op->permission == MAY_WRITE_ASSETS) &&
+        api_run_token(call, value)) {
+        call->key_name = "run";
+        return true;
+    }
     if (key == NULL) {
         ask_for_key(call->x);
         return false;
@@ -362,20 +384,6 @@ static bool may(struct api_call *call, const struct surface *surface, const stru
     }
     call->key_name = key->name;
     return true;
-}
-
-static const struct workspace_config *find_workspace(struct serve_room *room, const char *word, size_t len)
-{
-    const struct config *c = room->host.config(room->host.data);
-
-    for (size_t i = 0; i < c->workspace_count; i++) {
-        const struct workspace_config *w = c->workspaces[i];
-
-        if (w->type == WORKSPACE_LOCAL && ((strlen(w->id) == len && strncmp(w->id, word, len) == 0) ||
-                                           (strlen(w->name) == len && strncmp(w->name, word, len) == 0)))
-            return w;
-    }
-    return NULL;
 }
 
 static const struct operation *find_operation(const struct surface *surface, const char *method, const char *path,

@@ -398,6 +398,13 @@ command = env > {daemon.folder}/env.$$BELFRY_RUN_ID.part; mv {daemon.folder}/env
     key = make_key(daemon)
     assert daemon.tcp("GET", items + item + "/data", headers=key).status == 401
     assert daemon.tcp("GET", "/api/v1/workspaces/here/processes", headers={"Authorization": f"Bearer {token}"}).status == 401
+    # Assets are shared by v1 itself, inside a run too.
+    v1 = mine["RC_API_URL_V1"].split("/", 3)[3]
+    asset = ask(mine["RC_API_TOKEN_V1"], "POST", f"/{v1}/workspaces/here/assets/", {"name": "shared"})
+    assert asset.status == 200
+    large = {"content_type": "text/plain", "data": "QUFB" * 500_000}
+    assert ask(token, "POST", f"/{v1}/workspaces/here/assets/{asset.json['id']}/uploads/", large).json["status"] == "completed"
+    assert ask(other["RC_API_TOKEN_V1"], "GET", f"/{v1}/workspaces/here/assets/name%3Ashared").json["payload"]["content_type"] == "text/plain"
     assert ask(token, "POST", steps.format(**other) + "reserve-next-work-item").status == 403
     # Whatever comes twice is the same once.
     for _ in range(2):
