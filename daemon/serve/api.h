@@ -178,7 +178,6 @@ void api_item_make(const struct api_call *call);
 void api_item_make_as(const struct api_call *call, const struct process_config *process, const json_t *payload, json_t *(*shape)(json_t *item));
 /* Changes its payload (lent). */
 void api_write_payload(const struct api_call *call, const struct item_record *item, const json_t *payload);
-void api_input_items(const struct api_call *call, const char *process_word);
 /* A start of the process in the call's path, with the items of those ids; with all that wait. */
 void api_start_named_items(const struct api_call *call, const json_t *ids);
 void api_start_inputs(const struct api_call *call, const struct process_config *process);

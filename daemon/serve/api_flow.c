@@ -17,6 +17,7 @@ struct item_ask {
     void (*done)(struct item_ask *ask);
     char run_id[ID_SIZE];
     bool outputs;
+    bool newest_first;
     json_t *ids;                   /* of a start */
 };
 
@@ -207,8 +208,11 @@ static void answer_all(struct item_ask *ask)
 {
     json_t *list = json_array();
 
-    for (size_t i = 0; i < ask->read.item_count; i++)
-        (void)json_array_append_new(list, shape_row(ask, &ask->read.items[i], true));
+    for (size_t i = 0; i < ask->read.item_count; i++) {
+        size_t at = ask->newest_first ? ask->read.item_count - 1 - i : i;
+
+        (void)json_array_append_new(list, shape_row(ask, &ask->read.items[at], true));
+    }
     ask->call.items(&ask->call, list);
 }
 
@@ -290,14 +294,46 @@ struct row_ask {
     struct journal_read read;
 };
 
+static void row_ask_free(struct row_ask *r)
+{
+    config_release(r->ask.config);
+    serve_let_go(r->ask.call.room);
+    free(r);
+}
+
+/* For the older APIs: all at once, with their files. */
+static void answer_whole(struct row_ask *r)
+{
+    struct item_ask *ask = ask_new(&r->ask.call, answer_all);
+    json_t *ids = json_array();
+    char *text;
+
+    for (size_t i = 0; i < r->read.count; i++)
+        (void)json_array_append_new(ids, json_string(r->read.rows[i].item.id));
+    text = json_text(ids);
+    if (text == NULL)
+        abort();
+    ask->read.ids = text;
+    ask->newest_first = true;
+    go(ask);
+    free(text);
+    json_decref(ids);
+}
+
 static void rows_came(struct journal_read *read, int status)
 {
     struct row_ask *r = read->data;
     struct item_ask *ask = &r->ask;
     const char *state = http_query(ask->call.x, "state");
-    json_t *list = json_array();
+    json_t *list;
     struct buf cursor = { 0 };
 
+    if (status == 0 && ask->call.items != NULL) {
+        answer_whole(r);
+        row_ask_free(r);
+        return;
+    }
+    list = json_array();
     for (size_t i = 0; status == 0 && i < read->count; i++) {
         if (wanted(ask, &read->rows[i].item))
             (void)json_array_append_new(list, shape_row(ask, &read->rows[i].item, false));
@@ -313,9 +349,7 @@ static void rows_came(struct journal_read *read, int status)
         api_refuse(ask->call.x, 503, "the journal cannot be read: %s", read->error.text);
     }
     buf_close(&cursor);
-    config_release(ask->config);
-    serve_let_go(ask->call.room);
-    free(r);
+    row_ask_free(r);
 }
 
 void api_all_rows(const struct api_call *call, const struct process_config *process, const char *before, size_t limit)

@@ -7,7 +7,7 @@
 
 /* --- shape -------------------------------------------------------------------------------------------------------- */
 
-static json_t *shape_waiting(const struct config *config, const struct item_record *item, bool data)
+static json_t *shape_waiting(const struct config *config, const struct item_record *item)
 {
     const struct process_config *process = config_process(config, item->process);
     json_t *o = json_object();
@@ -24,10 +24,8 @@ static json_t *shape_waiting(const struct config *config, const struct item_reco
     (void)json_object_set_new(o, "process_run", json_null());
     (void)json_object_set_new(o, "step", json_null());
     (void)json_object_set_new(o, "step_run", json_null());
-    if (data) {
-        (void)json_object_set_new(o, "payload", json_parse(item->payload, strlen(item->payload), NULL));
-        (void)json_object_set_new(o, "files", json_array());
-    }
+    (void)json_object_set_new(o, "payload", json_parse(item->payload, strlen(item->payload), NULL));
+    (void)json_object_set_new(o, "files", json_array());
     (void)json_object_set_new(o, "exception", json_null());
     return o;
 }
@@ -62,7 +60,7 @@ static void written(struct commit *commit, int status)
     if (status != 0) {
         api_refuse(w->call.x, 503, "the work item could not be written down: %s", error_name(status));
     } else if (w->made) {
-        payload = shape_waiting(w->config, &w->item, true);
+        payload = shape_waiting(w->config, &w->item);
         serve_json(w->call.x, 200, w->shape != NULL ? w->shape(payload) : payload);
     } else {
         payload = json_parse(w->item.payload, strlen(w->item.payload), NULL);
@@ -181,35 +179,6 @@ static void read_items(const struct api_call *call, const json_t *ids, struct jo
     call->room->open++;
     journal_read(call->room->host.journal, &r->read);
     free(text);   /* the journal has a copy */
-}
-
-static void list_waiting(struct item_read *r)
-{
-    json_t *list = json_array();
-    size_t count = r->read.count;
-
-    for (size_t i = 0; i < count; i++)
-        (void)json_array_append_new(list, shape_waiting(r->config, &r->read.rows[i].item, r->call.items != NULL));
-    if (r->call.items != NULL) {
-        r->call.items(&r->call, list);
-        return;
-    }
-    api_answer_page(r->call.x, list, r->read.more && count > 0 ? r->read.rows[count - 1].item.id : NULL);
-}
-
-void api_input_items(const struct api_call *call, const char *process_word)
-{
-    const struct process_config *process = process_word != NULL ? api_process(call, process_word) : NULL;
-    const char *cursor;
-    size_t limit;
-
-    if (!api_page(call->x, &limit, &cursor))
-        return;
-    if (process_word != NULL && process == NULL)
-        api_answer_page(call->x, json_array(), NULL);
-    else
-        read_items(call, NULL, (struct journal_read) { .workspace = call->workspace->id, .before_id = cursor, .limit = limit,
-            .process = process != NULL ? process->name : NULL }, list_waiting);
 }
 
 /* --- for a start -------------------------------------------------------------------------------------------------- */

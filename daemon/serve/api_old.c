@@ -487,13 +487,15 @@ static void answer_item(const struct api_call *call, json_t *items)
     json_decref(items);
 }
 
-/* Those that wait: what runs have taken is listed with them. */
-static void waiting_items(const struct api_call *call)
+/* Those that wait, and those that go through the steps of runs; what a run without steps has taken is listed with it. */
+static void process_items(const struct api_call *call)
 {
+    const struct process_config *process = api_start_process(call);
     struct api_call shaped = *call;
 
     shaped.items = answer_items;
-    api_input_items(&shaped, call->args.at[0]);
+    if (process != NULL)
+        api_all_rows(&shaped, process, NULL, LIST_MAX);
 }
 
 static void item(const struct api_call *call)
@@ -556,7 +558,7 @@ const struct operation process_v1_operations[] = {
     { "GET", STEP "/artifacts", "listRobotRunArtifacts", MAY_READ_RUN_OUTPUTS, robot_artifacts, NULL, false },
     { "GET", STEP "/artifacts/{}/{}", "getRobotRunArtifact", MAY_READ_RUN_OUTPUTS, robot_artifact, NULL, false },
     { "POST", "/processes/{}/work-items", "createWorkItem", MAY_WRITE_WORK_ITEMS, make_item, "bodyAsPayload", false },
-    { "GET", "/processes/{}/work-items", "listWorkItems", MAY_READ_WORK_ITEMS, waiting_items, "includeData", false },
+    { "GET", "/processes/{}/work-items", "listWorkItems", MAY_READ_WORK_ITEMS, process_items, "includeData", false },
     { "GET", RUN "/work-items", "listRunWorkItems", MAY_READ_WORK_ITEMS, run_items, "includeData sortBy sortOrder", false },
     { "GET", "/processes/{}/work-items/{}", "getWorkItem", MAY_READ_WORK_ITEMS, item, "includeData", false },
     { "POST", "/processes/{}/work-items/{}/retry", "retryWorkItem", MAY_WRITE_WORK_ITEMS, api_old_retry, NULL, false },
