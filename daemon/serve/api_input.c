@@ -130,73 +130,41 @@ void api_write_payload(const struct api_call *call, const struct item_record *it
     write_item(call, item, item->process, payload, NULL);
 }
 
-/* --- reading ------------------------------------------------------------------------------------------------------ */
-
-struct item_read {
-    struct api_call call;
-    struct config *config;         /* held */
-    struct journal_read read;
-    void (*done)(struct item_read *r);
-};
-
-static void item_read_free(struct item_read *r)
-{
-    struct serve_room *room = r->call.room;
-
-    config_release(r->config);
-    free(r);
-    serve_let_go(room);
-}
-
-static void items_came(struct journal_read *read, int status)
-{
-    struct item_read *r = read->data;
-
-    if (status != 0)
-        api_refuse(r->call.x, 503, "the journal cannot be read: %s", read->error.text);
-    else
-        r->done(r);
-    item_read_free(r);
-}
-
-/* `ids` NULL: by the filters of `read`. */
-static void read_items(const struct api_call *call, const json_t *ids, struct journal_read read, void (*done)(struct item_read *r))
-{
-    struct item_read *r = calloc(1, sizeof *r);
-    char *text = ids != NULL ? json_text(ids) : NULL;
-
-    if (r == NULL || (ids != NULL && text == NULL))
-        abort();
-    r->call = *call;
-    r->config = config_hold(call->room->host.config(call->room->host.data));
-    r->done = done;
-    r->read = read;
-    r->read.kind = READ_ITEMS;
-    r->read.state = -1;
-    r->read.cb = items_came;
-    r->read.data = r;
-    r->read.ids = text;
-    call->room->open++;
-    journal_read(call->room->host.journal, &r->read);
-    free(text);   /* the journal has a copy */
-}
-
 /* --- for a start -------------------------------------------------------------------------------------------------- */
 
-static void waiting_read(struct item_read *r)
+struct waiting_ask {
+    struct api_call call;
+    struct journal_read read;
+};
+
+static void waiting_read(struct journal_read *read, int status)
 {
+    struct waiting_ask *ask = read->data;
+    struct serve_room *room = ask->call.room;
     json_t *ids = json_array();
 
-    for (size_t i = r->read.count; i > 0; i--)   /* the oldest first */
-        (void)json_array_append_new(ids, json_string(r->read.rows[i - 1].item.id));
-    if (json_array_size(ids) > 0)
-        api_start_named_items(&r->call, ids);
+    for (size_t i = status == 0 ? read->count : 0; i > 0; i--)   /* the oldest first */
+        (void)json_array_append_new(ids, json_string(read->rows[i - 1].item.id));
+    if (status != 0)
+        api_refuse(ask->call.x, 503, "the journal cannot be read: %s", read->error.text);
+    else if (json_array_size(ids) > 0)
+        api_start_named_items(&ask->call, ids);
     else
-        serve_json(r->call.x, 200, json_pack("{s:b}", "started", 0));
+        serve_json(ask->call.x, 200, json_pack("{s:b}", "started", 0));
     json_decref(ids);
+    free(ask);
+    serve_let_go(room);
 }
 
 void api_start_inputs(const struct api_call *call, const struct process_config *process)
 {
-    read_items(call, NULL, (struct journal_read) { .workspace = call->workspace->id, .process = process->name, .limit = API_ITEMS_MAX }, waiting_read);
+    struct waiting_ask *ask = calloc(1, sizeof *ask);
+
+    if (ask == NULL)
+        abort();
+    ask->call = *call;
+    ask->read = (struct journal_read) { .kind = READ_ITEMS, .state = -1, .workspace = call->workspace->id, .process = process->name,
+        .limit = API_ITEMS_MAX, .cb = waiting_read, .data = ask };
+    call->room->open++;
+    journal_read(call->room->host.journal, &ask->read);
 }
