@@ -22,6 +22,11 @@ static void drop_kept(void)
 {
     for (size_t i = 0; i < kept_count; i++) {
         run_record_close(&kept[i].run);
+        item_record_close(&kept[i].item);
+        step_record_close(&kept[i].step_run);
+        item_file_close(&kept[i].file);
+        delivery_record_close(&kept[i].delivery);
+        asset_record_close(&kept[i].asset);
         free(kept[i].event);
         free(kept[i].input);
     }
@@ -153,6 +158,11 @@ static void on_read(struct journal_read *read, int status)
         kept[i].event = read->rows[i].event != NULL ? strdup(read->rows[i].event) : NULL;
         kept[i].input = read->rows[i].input != NULL ? strdup(read->rows[i].input) : NULL;
         kept[i].line = read->rows[i].line;
+        assert_int_equal(item_record_copy(&kept[i].item, &read->rows[i].item), 0);
+        assert_int_equal(step_record_copy(&kept[i].step_run, &read->rows[i].step_run), 0);
+        assert_int_equal(item_file_copy(&kept[i].file, &read->rows[i].file), 0);
+        assert_int_equal(delivery_record_copy(&kept[i].delivery, &read->rows[i].delivery), 0);
+        assert_int_equal(asset_record_copy(&kept[i].asset, &read->rows[i].asset), 0);
         kept_count++;
     }
 }

@@ -1,0 +1,286 @@
+/* What a flow writes down, and reads again: items, step runs, files; webhooks, callbacks, deliveries; assets. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "journal_fixture.h"
+
+#define A "0190d5a0-0000-7000-8000-00000000000a"
+#define B "0190d5a0-0000-7000-8000-00000000000b"
+#define C "0190d5a0-0000-7000-8000-00000000000c"
+
+static char *lent(const char *text)
+{
+    return (char *)(uintptr_t)text;
+}
+
+static int write_one(struct record record)
+{
+    return commit_now(&record, 1);
+}
+
+static struct item_record item(const char *id, const char *run_id)
+{
+    struct item_record r = { .workspace = lent("ws"), .process = lent("p"), .payload = lent("{\"n\":1}"), .created_ms = 5, .updated_ms = 6,
+        .step = run_id != NULL ? 0 : ITEM_WAITS, .told = true };
+
+    (void)snprintf(r.id, sizeof r.id, "%s", id);
+    (void)snprintf(r.run_id, sizeof r.run_id, "%s", run_id != NULL ? run_id : "");
+    return r;
+}
+
+static struct journal_read items_of(const char *run_id)
+{
+    return (struct journal_read) { .kind = READ_ITEMS, .state = -1, .run_id = run_id, .limit = 100 };
+}
+
+static void items_move_and_go(void **state)
+{
+    struct run_record run = plain_run(1);
+    struct item_record one = item(A, run.id), two = item(B, run.id);
+    struct journal_read read;
+
+    (void)state;
+    add_run(&run, "{}", "[]");
+    one.told = false;
+    memcpy(two.parent, A, sizeof A);
+    assert_int_equal(write_one((struct record) { .kind = RECORD_ITEM_ADD, .item = &one }), 0);
+    assert_int_equal(write_one((struct record) { .kind = RECORD_ITEM_ADD, .item = &two }), 0);
+    one.state = ITEM_FAILED;
+    one.told = true;
+    one.step = 1;
+    one.exception = EXCEPTION_BUSINESS;
+    one.exception_code = lent("BAD");
+    one.exception_message = lent("no such article");
+    memcpy(one.step_run, C, sizeof C);
+    one.payload = lent("\"not this\"");   /* a move leaves it */
+    assert_int_equal(write_one((struct record) { .kind = RECORD_ITEM_MOVE, .item = &one }), 0);
+    one.payload = lent("[2]");
+    assert_int_equal(write_one((struct record) { .kind = RECORD_ITEM_PAYLOAD, .item = &two }), 0);
+    read = items_of(run.id);
+    assert_int_equal(read_now(&read), 0);
+    assert_int_equal(read.count, 2);
+    assert_string_equal(read.rows[0].item.payload, "{\"n\":1}");
+    assert_int_equal(read.rows[0].item.state, ITEM_FAILED);
+    assert_int_equal(read.rows[0].item.step, 1);
+    assert_true(read.rows[0].item.told);
+    assert_int_equal(read.rows[0].item.exception, EXCEPTION_BUSINESS);
+    assert_string_equal(read.rows[0].item.exception_message, "no such article");
+    assert_string_equal(read.rows[0].item.step_run, C);
+    assert_string_equal(read.rows[1].item.parent, A);
+    /* The payload of one that is in another run, or in none by now, stays. */
+    memcpy(one.run_id, C, sizeof C);
+    assert_int_equal(write_one((struct record) { .kind = RECORD_ITEM_PAYLOAD, .item = &one }), 0);
+    assert_int_equal(write_one((struct record) { .kind = RECORD_ITEM_DROP, .item = &two }), 0);
+    read = items_of(run.id);
+    assert_int_equal(read_now(&read), 0);
+    assert_int_equal(read.count, 1);
+    assert_string_equal(read.rows[0].item.payload, "{\"n\":1}");
+}
+
+static void only_what_waits_is_taken(void **state)
+{
+    struct run_record run = plain_run(1);
+    struct item_record waits = item(A, NULL), done = item(B, NULL);
+    struct journal_read read = { .kind = READ_ITEMS, .state = -1, .workspace = "ws", .process = "p", .limit = 100 };
+
+    (void)state;
+    add_run(&run, "{}", "[]");
+    assert_int_equal(write_one((struct record) { .kind = RECORD_ITEM_ADD, .item = &waits }), 0);
+    assert_int_equal(write_one((struct record) { .kind = RECORD_ITEM_ADD, .item = &done }), 0);
+    done.state = ITEM_DONE;
+    assert_int_equal(write_one((struct record) { .kind = RECORD_ITEM_MOVE, .item = &done }), 0);
+    assert_int_equal(read_now(&read), 0);
+    assert_int_equal(read.count, 1);
+    assert_int_equal(write_one((struct record) { .kind = RECORD_ITEM_TAKE, .key = B, .run_id = run.id, .value = 9 }), BF_EEXIST);
+    assert_int_equal(write_one((struct record) { .kind = RECORD_ITEM_TAKE, .key = A, .run_id = run.id, .value = 9 }), 0);
+    assert_int_equal(write_one((struct record) { .kind = RECORD_ITEM_TAKE, .key = A, .run_id = run.id, .value = 9 }), BF_EEXIST);
+}
+
+struct flow_seen {
+    int steps, items;
+};
+
+static int see_step(void *data, const struct step_record *run)
+{
+    ((struct flow_seen *)data)->steps++;
+    assert_string_equal(run->name, "fetch");
+    assert_int_equal(run->attempt, 2);
+    assert_true(run->spoke && run->has_exit_code);
+    assert_int_equal(run->exit_code, 3);
+    assert_string_equal(run->error_code, "exit_code");
+    return 0;
+}
+
+static int see_item(void *data, const struct item_record *record)
+{
+    ((struct flow_seen *)data)->items++;
+    assert_string_equal(record->id, A);
+    return 0;
+}
+
+/* At start: the flows of open runs, not of those that have ended, and no items that only wait. */
+static void open_flows_are_read_at_start(void **state)
+{
+    struct run_record open = plain_run(1), ended = plain_run(2);
+    struct item_record one = item(A, open.id), two = item(B, ended.id), three = item(C, NULL);
+    struct step_record step = { .id = A, .name = lent("fetch"), .attempt = 2, .created_ms = 1 };
+    struct flow_seen seen = { 0 };
+    struct flow_reader reader = { .data = &seen, .step_run = see_step, .item = see_item };
+    struct journal_read read = { .kind = READ_STEP_RUNS, .state = -1, .limit = 10 };
+    struct error err;
+
+    (void)state;
+    open.state = RUN_RUNNING;
+    ended.state = RUN_COMPLETED;
+    add_run(&open, "{}", "[]");
+    add_run(&ended, "{}", "[]");
+    memcpy(step.run_id, open.id, sizeof step.run_id);
+    assert_int_equal(write_one((struct record) { .kind = RECORD_ITEM_ADD, .item = &one }), 0);
+    assert_int_equal(write_one((struct record) { .kind = RECORD_ITEM_ADD, .item = &two }), 0);
+    assert_int_equal(write_one((struct record) { .kind = RECORD_ITEM_ADD, .item = &three }), 0);
+    assert_int_equal(write_one((struct record) { .kind = RECORD_STEP_RUN, .step_run = &step }), 0);
+    step.state = STEP_FAILED;
+    step.spoke = step.has_exit_code = true;
+    step.exit_code = 3;
+    step.error_code = lent("exit_code");
+    assert_int_equal(write_one((struct record) { .kind = RECORD_STEP_RUN, .step_run = &step }), 0);
+    close_journal();
+    open_journal();
+    assert_int_equal(journal_each_flow(journal, &reader, &err), 0);
+    assert_int_equal(seen.steps, 1);
+    assert_int_equal(seen.items, 1);
+    memcpy(read.id, A, sizeof A);
+    assert_int_equal(read_now(&read), 0);
+    assert_int_equal(read.count, 1);
+    assert_int_equal(write_one((struct record) { .kind = RECORD_STEP_RUN_DROP, .step_run = &step }), 0);
+    assert_int_equal(read_now(&read), 0);
+    assert_int_equal(read.count, 0);
+}
+
+/* Whoever asks by the files' own ids hears of those that an item or an asset has. */
+static void files_are_known_by_their_ids(void **state)
+{
+    struct item_record one = item("run-in-0", NULL);
+    struct item_file file = { .id = A, .item = "run-in-0", .name = lent("a.csv"), .size = 5 };
+    struct asset_record asset = { .id = B, .workspace = lent("ws"), .name = lent("cfg"), .created_ms = 1 }, again = asset;
+    struct asset_upload upload = { .id = C, .asset = B, .content_type = lent("text/plain"), .state = UPLOAD_COMPLETED };
+    struct record both[] = { { .kind = RECORD_ASSET_UPLOAD, .upload = &upload }, { .kind = RECORD_ASSET_FILE, .upload = &upload } };
+    struct journal_read read = { .kind = READ_ITEM_FILES, .state = -1, .whole = true, .ids = "[\"" A "\",\"" B "\",\"" C "\"]", .limit = 10 };
+
+    (void)state;
+    assert_int_equal(write_one((struct record) { .kind = RECORD_ITEM_ADD, .item = &one }), 0);
+    assert_int_equal(write_one((struct record) { .kind = RECORD_ITEM_FILE, .item_file = &file }), 0);
+    assert_int_equal(write_one((struct record) { .kind = RECORD_ASSET_ADD, .asset = &asset }), 0);
+    memcpy(again.id, C, sizeof C);
+    assert_int_equal(write_one((struct record) { .kind = RECORD_ASSET_ADD, .asset = &again }), BF_EEXIST);   /* one of a name */
+    assert_int_equal(commit_now(both, 2), 0);
+    assert_int_equal(read_now(&read), 0);
+    assert_int_equal(read.count, 2);
+    assert_string_equal(read.rows[0].file.id, A);
+    assert_string_equal(read.rows[1].file.id, C);
+    read = (struct journal_read) { .kind = READ_ASSETS, .state = -1, .workspace = "ws", .name = "cfg", .limit = 1 };
+    assert_int_equal(read_now(&read), 0);
+    assert_string_equal(read.rows[0].asset.file, C);
+    assert_string_equal(read.rows[0].asset.content_type, "text/plain");
+    assert_int_equal(write_one((struct record) { .kind = RECORD_ASSET_DROP, .key = B }), 0);
+    assert_int_equal(write_one((struct record) { .kind = RECORD_ITEM_DROP, .item = &one }), 0);
+    read = (struct journal_read) { .kind = READ_ITEM_FILES, .state = -1, .whole = true, .ids = "[\"" A "\",\"" C "\"]", .limit = 10 };
+    assert_int_equal(read_now(&read), 0);
+    assert_int_equal(read.count, 0);   /* they went with what they belonged to */
+}
+
+static int count_callback(void *data, const struct callback_record *callback)
+{
+    ++*(int *)data;
+    assert_string_equal(callback->url, "https://example.org/");
+    assert_int_equal(callback->sealed_len, 3);
+    return 0;
+}
+
+static void messages_wait_until_they_went(void **state)
+{
+    struct run_record run = plain_run(1), ended = plain_run(2);
+    struct callback_record callback = { .url = lent("https://example.org/"), .events = HOOK_COMPLETED,
+        .sealed = (unsigned char *)(uintptr_t)"abc", .sealed_len = 3 };
+    struct delivery_record first = { .id = A, .url = lent("u"), .body = lent("{}"), .next_ms = 20 }, second = first;
+    struct journal_read read = { .kind = READ_DELIVERIES, .state = -1, .limit = 10 };
+    struct error err;
+    bool has = true;
+    int count = 0;
+
+    (void)state;
+    ended.state = RUN_COMPLETED;
+    add_run(&run, "{}", "[]");
+    add_run(&ended, "{}", "[]");
+    assert_int_equal(journal_has_deliveries(journal, &has, &err), 0);
+    assert_false(has);
+    memcpy(callback.run_id, run.id, sizeof callback.run_id);
+    assert_int_equal(write_one((struct record) { .kind = RECORD_CALLBACK_ADD, .callback = &callback }), 0);
+    memcpy(callback.run_id, ended.id, sizeof callback.run_id);
+    assert_int_equal(write_one((struct record) { .kind = RECORD_CALLBACK_ADD, .callback = &callback }), 0);
+    memcpy(first.run_id, run.id, sizeof first.run_id);
+    memcpy(second.id, B, sizeof B);
+    memcpy(second.hook_id, C, sizeof C);
+    memcpy(second.run_id, run.id, sizeof second.run_id);
+    second.next_ms = 10;
+    assert_int_equal(write_one((struct record) { .kind = RECORD_DELIVERY_ADD, .delivery = &first }), 0);
+    assert_int_equal(write_one((struct record) { .kind = RECORD_DELIVERY_ADD, .delivery = &second }), 0);
+    assert_int_equal(read_now(&read), 0);
+    assert_int_equal(read.count, 2);
+    assert_string_equal(read.rows[0].delivery.id, B);
+    assert_null(read.rows[0].delivery.sealed);   /* a webhook's secret is made of its id */
+    assert_memory_equal(read.rows[1].delivery.sealed, "abc", 3);
+    second.next_ms = 30;
+    second.tries = 4;
+    assert_int_equal(write_one((struct record) { .kind = RECORD_DELIVERY_SET, .delivery = &second }), 0);
+    assert_int_equal(write_one((struct record) { .kind = RECORD_DELIVERY_DROP, .delivery = &first }), 0);
+    assert_int_equal(read_now(&read), 0);
+    assert_int_equal(read.count, 1);
+    assert_int_equal(read.rows[0].delivery.tries, 4);
+    close_journal();
+    open_journal();
+    assert_int_equal(journal_has_deliveries(journal, &has, &err), 0);
+    assert_true(has);
+    assert_int_equal(journal_each_callback(journal, count_callback, &count, &err), 0);
+    assert_int_equal(count, 1);   /* that of the run that has not ended */
+}
+
+static void a_run_goes_when_nobody_has_to_be_told(void **state)
+{
+    struct run_record run = plain_run(1);
+    struct record drop = { .kind = RECORD_RUN_DROP, .key = run.id }, line = { .kind = RECORD_LINE_ADD, .scope = "local", .run_id = run.id };
+    struct journal_read read = { .kind = READ_RUN, .state = -1 };
+
+    (void)state;
+    run.state = RUN_FAILED;
+    add_run(&run, "{}", "[]");
+    memcpy(read.id, run.id, sizeof read.id);
+    assert_int_equal(write_one(line), 0);
+    assert_int_equal(write_one(drop), BF_EEXIST);
+    assert_int_equal(read_now(&read), 0);
+    line.kind = RECORD_LINE_SENT;
+    assert_int_equal(write_one(line), 0);
+    assert_int_equal(write_one(drop), 0);
+    assert_int_equal(read_now(&read), BF_ENOENT);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, journal_setup, journal_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(items_move_and_go),
+        TEST(only_what_waits_is_taken),
+        TEST(open_flows_are_read_at_start),
+        TEST(files_are_known_by_their_ids),
+        TEST(messages_wait_until_they_went),
+        TEST(a_run_goes_when_nobody_has_to_be_told),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
