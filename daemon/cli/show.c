@@ -141,6 +141,27 @@ static void print_state(const struct cli *cli, const json_t *record)
     buf_close(&shown);
 }
 
+/* Of a run that has more than one. */
+static void print_steps(const struct cli *cli, const json_t *record)
+{
+    const json_t *steps = json_object_get(record, "steps"), *step;
+    size_t i;
+
+    if (json_array_size(steps) < 2)
+        return;
+    json_array_foreach(steps, i, step) {
+        const char *name = json_str(step, "name"), *state = json_str(step, "state"), *why = json_str(json_object_get(step, "error"), "message");
+        int64_t started_ms = 0, ended_ms = 0;
+        char took[32] = "";
+
+        if (json_str(step, "started") != NULL && json_str(step, "ended") != NULL && time_parse(json_str(step, "started"), &started_ms) == 0 &&
+            time_parse(json_str(step, "ended"), &ended_ms) == 0)
+            cli_duration(took, ended_ms > started_ms ? ended_ms - started_ms : 0);
+        cli_label(cli, i == 0 ? "steps" : "", "%s %s%s%s%s%s", name != NULL ? name : "-", state != NULL ? state : "-", took[0] != '\0' ? ", " : "",
+                  took, why != NULL ? ": " : "", why != NULL ? why : "");
+    }
+}
+
 static void print_artifacts(const struct cli *cli, const json_t *record)
 {
     const json_t *artifact;
@@ -176,9 +197,12 @@ void cli_print_record(const struct cli *cli, const json_t *record)
     print_times(cli, record);
     if (json_object_get(record, "exit_code") != NULL)
         cli_label(cli, "exit code", "%lld", (long long)json_int(record, "exit_code", 0));
+    print_steps(cli, record);
     print_artifacts(cli, record);
     json_array_foreach(json_object_get(record, "notes"), i, note)
         cli_label(cli, i == 0 ? "notes" : "", "%s", json_string_value(note));
+    if (json_int(record, "revision", 1) > 1)
+        cli_label(cli, "revision", "%lld", (long long)json_int(record, "revision", 1));
     if (json_str(record, "results") != NULL)
         cli_label(cli, "results", "%s", json_str(record, "results"));
 }

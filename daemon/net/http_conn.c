@@ -210,6 +210,15 @@ void conn_close_pair(struct conn *c)
     c->server->kicked = true;
 }
 
+void conn_tell_sent(struct conn *c, bool went)
+{
+    void (*sent)(void *data, bool went) = c->sent;
+
+    c->sent = NULL;
+    if (sent)
+        sent(c->sent_data, went);
+}
+
 void conn_kill(struct conn *c)
 {
     struct http_server *server = c->server;
@@ -218,6 +227,7 @@ void conn_kill(struct conn *c)
     if (c->state == CONN_DEAD)
         return;
     c->state = CONN_DEAD;
+    conn_tell_sent(c, false);
     LIST_REMOVE(c, link);
     conn_deactivate(c);
     heap_remove(&server->due, &c->timer);

@@ -41,6 +41,8 @@ struct http_exchange {
     int64_t limit;
     void *data;
     void (*on_gone)(struct http_exchange *x);
+    void (*sent)(void *data, bool went);
+    void *sent_data;
     bool is_local;
     char remote[INET6_ADDRSTRLEN];
     char method[METHOD_SIZE];
@@ -101,6 +103,8 @@ static void decode_path(const char *target, char *path)
 
 static void exchange_free(struct http_exchange *x)
 {
+    if (x->sent)
+        x->sent(x->sent_data, false);
     if (x->response)
         MHD_destroy_response(x->response);
     if (x->form)
@@ -314,10 +318,15 @@ void exchange_completed(void *cls, struct MHD_Connection *mhd, void **request_cl
 
     (void)cls;
     (void)mhd;
-    (void)why;
     *request_cls = NULL;
     if (!x)
         return;
+    if (x->c && x->sent && why == MHD_REQUEST_TERMINATED_COMPLETED_OK) {
+        conn_tell_sent(x->c, false);   /* who waits already will not know: answers that follow closely are one to us */
+        x->c->sent = x->sent;
+        x->c->sent_data = x->sent_data;
+        x->sent = NULL;
+    }
     if (x->c) {
         x->c->answered++;
         x->c->x = NULL;
@@ -464,6 +473,12 @@ void http_set_data(struct http_exchange *x, void *data, void (*gone)(struct http
 {
     x->data = data;
     x->on_gone = gone;
+}
+
+void http_when_sent(struct http_exchange *x, void (*done)(void *data, bool went), void *data)
+{
+    x->sent = done;
+    x->sent_data = data;
 }
 
 void *http_data(const struct http_exchange *x)

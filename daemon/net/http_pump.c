@@ -522,6 +522,8 @@ void pump_step(struct conn *c)
         pair_empty = c->state != CONN_DEAD && pull_out(c);
         if (c->state == CONN_DEAD)
             return;
+        if (pair_empty && c->out.at == c->out.end)
+            conn_tell_sent(c, true);
         if ((c->state == CONN_OPEN || c->state == CONN_REFUSING) && (c->x || c->head_lost))
             give_up_head(c);
         move_on(c, pair_empty);

@@ -67,6 +67,8 @@ struct conn {
     struct pump in;
     struct pump out;
     struct http_exchange *x;  /* the one that libmicrohttpd is at */
+    void (*sent)(void *data, bool went);   /* to be told when what is answered so far is with the client; NULL: nobody */
+    void *sent_data;
     uint64_t answered;        /* requests whose answer is wholly in the pair, or further */
     bool active;              /* in server->active */
     bool client_ended;        /* the client has sent its last byte */
@@ -139,6 +141,9 @@ void conn_arm(struct http_server *server);           /* the one timer, for what 
 void conn_on_timer(uv_timer_t *timer);
 void conn_activate(struct conn *c);                  /* pump_step will be called before the loop sleeps */
 void conn_deactivate(struct conn *c);
+
+/* Tells who waits for it that the answers so far went, or never will. */
+void conn_tell_sent(struct conn *c, bool went);
 
 /* http_pump.c: moving the bytes */
 void pump_on_client(uv_poll_t *poll, int status, int events);

@@ -57,24 +57,52 @@ static void client_gone(struct http_exchange *x)
     ((struct robot_write *)http_data(x))->gone = true;
 }
 
+/* An output whose maker is to learn its id. */
+struct telling {
+    struct flows *flows;
+    char run_id[ID_SIZE];
+    char item[ITEM_ID_SIZE];
+};
+
+/* The answer is on its way, or lost. As long as it may be lost the same request once more means the same output; once it is known to
+ * have gone, another one. */
+static void output_told(void *data, bool went)
+{
+    struct telling *t = data;
+    struct flow *flow = went ? flows_find(t->flows, t->run_id) : NULL;
+
+    if (flow != NULL) {
+        flow_told(flow, t->item);
+        flows_save(t->flows, flow, NULL, 0, NULL, NULL);
+    }
+    free(t);
+}
+
+static void tell_when_sent(const struct robot_write *w)
+{
+    struct telling *t = calloc(1, sizeof *t);
+
+    if (t == NULL)
+        abort();
+    t->flows = w->call.room->host.flows;
+    memcpy(t->run_id, w->call.run_id, sizeof t->run_id);
+    memcpy(t->item, w->output, sizeof t->item);
+    http_when_sent(w->call.x, output_told, t);
+}
+
 static void saved(void *data, int status)
 {
     struct robot_write *w = data;
     struct serve_room *room = w->call.room;
-    struct flow *flow = flow_of(&w->call);
-    bool told = status == 0 && !w->gone;
 
+    if (status == 0 && w->output[0] != '\0' && !w->gone)
+        tell_when_sent(w);
     if (status != 0)
         api_refuse(w->call.x, 503, "belfryd is stopping");
     else if (w->answer != NULL)
         serve_json(w->call.x, 200, json_incref(w->answer));
     else
         http_respond(w->call.x, 204, NULL, "", 0, NULL, 0);
-    /* An output whose maker has its id: the same once more would be another one. */
-    if (told && w->output[0] != '\0' && flow != NULL) {
-        flow_told(flow, w->output);
-        flows_save(room->host.flows, flow, NULL, 0, NULL, NULL);
-    }
     json_decref(w->answer);
     free(w);
     serve_let_go(room);

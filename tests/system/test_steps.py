@@ -583,3 +583,33 @@ def test_a_daemon_stops_in_the_middle_of_an_upload(api):
     assert list(store.iterdir()) == []
     api.daemon.start()
     assert api("GET", f"/work-items/{item['id']}")["files"] == []
+
+
+def test_a_run_of_steps_as_a_person_sees_it(api):
+    run = unresolved(api)
+    shown = api.daemon.cli("show", run).stdout
+    lines = [line for line in shown.splitlines() if " completed, " in line]
+    assert len(lines) == len(api.daemon.run(run)["steps"]) >= 2 and lines[0].startswith("steps ") and "fetch completed, " in lines[0]
+    api.daemon.cli("retry", run)
+    until(lambda: "revision    2" in api.daemon.cli("show", run).stdout, "it has failed again")
+
+
+def test_a_batch_may_name_the_item_of_a_command(daemon):
+    daemon.start(f"""
+[process once]
+workspace = here
+shell = yes
+command = test -e {daemon.folder}/mended
+""")
+    headers = make_key(daemon)
+    record = daemon.run_and_wait("once")
+    item = f"{record['id']}-in-0"
+
+    def batch(operation, ids=(item,)):
+        return daemon.tcp("POST", "/api/v1/workspaces/here/work-items/batch", {"batch_operation": operation, "work_item_ids": list(ids)}, headers).status
+    assert batch("mark_as_done") == 409   # it has no items of its own
+    (daemon.folder / "mended").touch()
+    assert batch("retry") == 200
+    until(lambda: daemon.run(record["id"])["state"] == "completed", "it completes")
+    assert batch("retry") == 409
+    assert batch("retry", [f"{record['id'][:-1]}{'0' if record['id'][-1] != '0' else '1'}-in-0"]) == 404

@@ -91,6 +91,10 @@ bool http_stream_form(struct http_exchange *x, int (*take)(struct http_exchange 
 void http_set_data(struct http_exchange *x, void *data, void (*gone)(struct http_exchange *x));
 void *http_data(const struct http_exchange *x);
 
+/* Before the answer: `done` is called once, on the loop, when all of the answer is with the kernel on its way to the client (went), or
+ * when it never will be. Not from within http_respond. `data` has to outlive the server. */
+void http_when_sent(struct http_exchange *x, void (*done)(void *data, bool went), void *data);
+
 struct http_header_pair {
     const char *name;
     const char *value;
