@@ -330,7 +330,7 @@ static void stop(struct backend *base, const struct run_record *record, const st
     if (run == NULL || run->over)
         return;
     run->stop_as = record->stop_as;
-    run->again_ms = 0;   /* what could not be started for now is not tried again */
+    run->again_ms = 0;   /* what could not be started is not tried again */
     if (run->stop_as == RUN_TIMED_OUT)
         how = STOP_GENTLY;   /* each command has its own kill_grace after that */
     if (flow == NULL)

@@ -284,8 +284,7 @@ static void go_on(struct steps_run *run, struct flow *flow)
 
     for (size_t i = 0; i < flow_steps(flow); i++)
         (void)json_array_append_new(names, json_string(flow_step_name(flow, i)));
-    flow_set_attempt(flow, run->record.attempt);
-    (void)flow_retry(flow, time_wall_ms());
+    flow_begin_attempt(flow, run->record.attempt, time_wall_ms());
     flows_save(run->steps->flows, flow, NULL, 0, NULL, NULL);
     note_steps(run, names, noted_again, run);
 }

@@ -25,7 +25,7 @@ struct steps {
     struct steps_run *runs;
     struct steps_task *tasks;            /* of step runs that have not ended, by their ids */
     struct later later;
-    uv_timer_t again;                    /* starts of step runs that failed for now */
+    uv_timer_t again;                    /* starts of step runs that are tried again */
     size_t working;                      /* reads, commits, jobs on the thread pool that want to come back */
     size_t open;                         /* parts that are still to close */
     bool closing;

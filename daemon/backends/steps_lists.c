@@ -12,7 +12,6 @@
 #include "steps_internal.h"
 
 #define LIST "work-items-out"
-#define OUTPUTS_MAX 100000
 #define LIST_AGAIN_MS 10000
 
 struct listed {
@@ -85,7 +84,7 @@ static void read_list(uv_work_t *work)
     r->list = local_read_list(r->folder, LIST, r->notes);
     json_array_foreach(r->list, i, item) {
         json_object_foreach(json_object_get(item, "files"), name, where) {
-            if (r->status == 0 && beside >= 0 && i < OUTPUTS_MAX)
+            if (r->status == 0 && beside >= 0)
                 take_file(r, beside, i, name, json_string_value(where));
         }
     }
@@ -131,7 +130,7 @@ static void put_out(struct reading *r, struct steps_task *task)
     r->records = calloc(r->file_count + 1, sizeof *r->records);
     if (r->records == NULL)
         abort();
-    for (size_t i = 0, f = 0; i < count && i < OUTPUTS_MAX; i++) {
+    for (size_t i = 0, f = 0; i < count; i++) {
         const json_t *payload = json_object_get(json_array_get(r->list, i), "payload");
         char *text = json_text(payload);
 
@@ -147,8 +146,7 @@ static void put_out(struct reading *r, struct steps_task *task)
         }
         free(text);
     }
-    if (r->list != NULL)
-        flow_spoke(flow, step_run);
+    flow_spoke(flow, step_run);
     if (task->end.ended_ms == 0)
         task->end.ended_ms = time_wall_ms();
     flow_ended(flow, step_run, &task->end);
@@ -162,10 +160,25 @@ static void try_again(struct reading *r)
 {
     struct steps_task *task = steps_task_find(r->run->steps, r->id);
 
-    log_warning("step run %s: its outputs cannot be taken in for now: %s", r->id, r->error.text);
+    log_warning("step run %s: its outputs are taken in later: %s", r->id, r->error.text);
     task->list_again_ms = time_mono_ms() + LIST_AGAIN_MS;
     steps_set_again(task->run->steps);
     reading_free(r);
+}
+
+/* There is a list, and nobody can read it: whatever the command said, what it made is not known. */
+static void refuse_list(struct steps_task *task, const struct reading *r)
+{
+    const char *why = json_string_value(json_array_get(r->notes, 0));
+
+    log_warning("step run %s: %s", r->id, why != NULL ? why : "its list of outputs cannot be read");
+    if (task->end.outcome != RUN_COMPLETED)
+        return;
+    task->end.outcome = RUN_FAILED;
+    free(task->end_words[0]);
+    free(task->end_words[1]);
+    task->end.error_code = task->end_words[0] = strdup("bad_outputs");
+    task->end.error_message = task->end_words[1] = strdup(why != NULL ? why : "its list of outputs cannot be read");
 }
 
 static void list_read(uv_work_t *work, int status)
@@ -175,8 +188,8 @@ static void list_read(uv_work_t *work, int status)
     struct steps_task *task = steps_task_find(run->steps, r->id);
 
     (void)status;
-    for (size_t i = 0; i < json_array_size(r->notes); i++)
-        log_warning("step run %s: %s", r->id, json_string_value(json_array_get(r->notes, i)));
+    if (task != NULL && r->status == 0 && r->list == NULL)
+        refuse_list(task, r);
     if (task != NULL && !run->dropped && !run->steps->closing && r->status == 0)
         put_out(r, task);
     else if (task != NULL && !run->dropped && !run->steps->closing)

@@ -302,7 +302,7 @@ static void on_not_started(void *data, const char *step_run_id, const struct err
         not_begun(task);
         save(run, &news);
     } else if (again && run->stop_as == RUN_QUEUED) {
-        log_warning("run %s: step %s cannot be started for now: %s", run->id, config_step_name(task->process), why->text);
+        log_warning("run %s: step %s cannot be started, and is tried again: %s", run->id, config_step_name(task->process), why->text);
         id_random(&dice, sizeof dice);
         run->tries++;
         run->again_ms = time_mono_ms() + pace_backoff(AGAIN_BASE_MS, AGAIN_CAP_MS, run->tries, dice);

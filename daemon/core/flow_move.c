@@ -184,28 +184,38 @@ static void forgive(struct flow *f)
             flow_run_changed(f, run);
         }
     }
+}
+
+size_t flow_retry_failed(struct flow *f, int64_t now_ms)
+{
+    size_t count = 0;
+
+    for (struct flow_item *item = f->items; item != NULL; item = item->hh.next)
+        count += item->r.state == ITEM_FAILED && flow_wish(f, item->r.id, WISH_RETRY, now_ms);
+    return count;
+}
+
+void flow_begin_attempt(struct flow *f, unsigned attempt, int64_t now_ms)
+{
+    f->attempt = attempt;
+    if (flow_waiting(f) == 0)
+        (void)flow_retry_failed(f, now_ms);
+    forgive(f);
     f->halted = false;
 }
 
-bool flow_retry(struct flow *f, int64_t now_ms)
+bool flow_may(const struct flow *f, const char *item_id, enum item_wish wish)
 {
-    bool any = false;
+    const struct flow_item *item = flow_item_find(f, item_id);
 
-    /* What a person has settled one by one is not to be undone: with items that wait, those alone are meant. */
-    if (flow_waiting(f) == 0) {
-        for (struct flow_item *item = f->items; item != NULL; item = item->hh.next)
-            any = flow_wish(f, item->r.id, WISH_RETRY, now_ms) || any;
-    }
-    forgive(f);
-    return any;
+    return item != NULL && (size_t)item->r.step < f->count && (item->r.state == ITEM_FAILED || (item->r.state == ITEM_NEW && wish != WISH_RETRY));
 }
 
 bool flow_wish(struct flow *f, const char *item_id, enum item_wish wish, int64_t now_ms)
 {
     struct flow_item *item = flow_item_find(f, item_id);
 
-    if (item == NULL || (size_t)item->r.step >= f->count || (item->r.state != ITEM_FAILED && item->r.state != ITEM_NEW) ||
-        (wish == WISH_RETRY && item->r.state == ITEM_NEW))
+    if (!flow_may(f, item_id, wish))
         return false;
     switch (wish) {
     case WISH_RETRY:

@@ -109,10 +109,10 @@ static int open_rooms(struct house *h, const struct config *c, struct error *err
         (status = deliver_new(h->loop, h->journal, h->client, h->vault, &deliver_host, &h->deliver, err)) != 0 ||
         (status = clock_new(h->loop, h->journal, &h->bell, &h->clock, err)) != 0 ||
         (status = watch_new(h->loop, h->journal, &h->bell, &h->watches, err)) != 0 ||
-        (status = webhook_new(h->loop, h->journal, &h->bell, &webhook_host, &h->webhooks, err)) != 0 ||
-        (status = (h->host.deliver = h->deliver, 0)) != 0 || (status = serve_new(h->loop, &h->host, &h->serve, err)) != 0)
+        (status = webhook_new(h->loop, h->journal, &h->bell, &webhook_host, &h->webhooks, err)) != 0)
         return status;
-    return 0;
+    h->host.deliver = h->deliver;
+    return serve_new(h->loop, &h->host, &h->serve, err);
 }
 
 static int take_run(void *data, const struct run_record *run)

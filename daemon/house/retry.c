@@ -18,8 +18,9 @@ struct wish {
     struct run_record record;
     struct flow *flow;               /* until the flows have it */
     struct flow_changes changes;
+    struct callback_record told;     /* of the run; url NULL: none */
+    struct commit commit;
     struct error why;
-    int status;
     void (*done)(void *data, int status, const struct error *why);
     void *data;
 };
@@ -32,6 +33,7 @@ static void finish(struct wish *w, int status)
     run_record_close(&w->record);
     flow_free(w->flow);
     flow_changes_close(&w->changes);
+    callback_record_close(&w->told);
     json_decref(w->ids);
     free(w->workspace);
     free(w);
@@ -61,12 +63,12 @@ static const char *apply(struct flow *flow, const struct wish *w)
     size_t i;
 
     json_array_foreach(w->ids, i, id) {
-        if (!flow_wish(flow, json_string_value(id), w->what, time_wall_ms()))
+        if (!flow_may(flow, json_string_value(id), w->what))
             return json_string_value(id);
     }
-    if (w->ids == NULL && !flow_retry(flow, time_wall_ms()))
-        return "";
-    return NULL;
+    json_array_foreach(w->ids, i, id)
+        (void)flow_wish(flow, json_string_value(id), w->what, time_wall_ms());   /* the same one twice is once */
+    return w->ids == NULL && flow_retry_failed(flow, time_wall_ms()) == 0 ? "" : NULL;
 }
 
 /* --- a run that is open ------------------------------------------------------------------------------------------- */
@@ -104,6 +106,11 @@ static void reopened(void *data, int status)
         flows_add(h->flows, w->flow);
         w->flow = NULL;
     }
+    /* Who was told of the run's end is told of its next one, too. */
+    if (status == 0 && w->told.url != NULL && h->storey == STOREY_ALL) {
+        deliver_callback_dropped(h->deliver, w->run_id);
+        deliver_callback_added(h->deliver, &w->told);
+    }
     if (status != 0)
         error_set(&w->why, status, "it could not be written down: %s", error_name(status));
     finish(w, status);
@@ -120,6 +127,15 @@ static void reopen(struct wish *w)
         refuse(w, BF_ENOENT, "the process %s is no longer in the configuration", w->record.process);
     else if (status != 0)
         refuse(w, BF_EAGAIN, "run %s goes on: it was taken up a moment ago", w->run_id);
+}
+
+static void settled(struct commit *commit, int status)
+{
+    struct wish *w = commit->data;
+
+    if (status != 0)
+        error_set(&w->why, status, "it could not be written down: %s", error_name(status));
+    finish(w, status);
 }
 
 static void items_came(struct journal_read *read, int status)
@@ -145,11 +161,10 @@ static void items_came(struct journal_read *read, int status)
         reopen(w);
         return;
     }
-    flows_add(w->house->flows, w->flow);
-    flows_save(w->house->flows, w->flow, NULL, 0, NULL, NULL);
-    flows_drop(w->house->flows, w->run_id);
-    w->flow = NULL;
-    finish(w, 0);
+    if (flow_take_changes(w->flow, &w->changes) != 0)
+        abort();
+    w->commit = (struct commit) { .records = w->changes.records, .count = w->changes.count, .cb = settled, .data = w };
+    journal_commit(w->house->journal, &w->commit);
 }
 
 static void steps_came(struct journal_read *read, int status)
@@ -180,7 +195,6 @@ static void steps_came(struct journal_read *read, int status)
     journal_read(h->journal, &w->items);
 }
 
-/* Who was told of the run's end is told of its next one, too. */
 static void callback_came(struct journal_read *read, int status)
 {
     struct wish *w = read->data;
@@ -190,10 +204,8 @@ static void callback_came(struct journal_read *read, int status)
         refuse(w, status, "%s", read->error.text);
         return;
     }
-    if (read->count > 0 && !h->stopping) {
-        deliver_callback_dropped(h->deliver, w->run_id);
-        deliver_callback_added(h->deliver, &read->rows[0].callback);
-    }
+    if (read->count > 0 && callback_record_copy(&w->told, &read->rows[0].callback) != 0)
+        abort();
     w->steps = (struct journal_read) { .kind = READ_STEP_RUNS, .state = -1, .run_id = w->run_id, .limit = SIZE_MAX / 4, .cb = steps_came, .data = w };
     journal_read(h->journal, &w->steps);
 }

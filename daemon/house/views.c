@@ -129,6 +129,20 @@ static void put_paths(json_t *o, const struct house *h)
     (void)json_object_set_new(o, "listen", listen);
 }
 
+static void add_deliver_trouble(struct house *h, json_t *list)
+{
+    struct buf text = { 0 };
+    const char *why;
+    size_t waiting = deliver_trouble(h->deliver, &why);
+
+    if (waiting == 0)
+        return;
+    buf_addf(&text, "%zu messages to webhooks or callbacks are not taken by their receivers, and are sent again%s%s", waiting,
+             why[0] != '\0' ? ": " : "", why);
+    (void)json_array_append_new(list, json_string(buf_str(&text)));
+    buf_close(&text);
+}
+
 json_t *house_status(void *house)
 {
     struct house *h = house;
@@ -138,6 +152,7 @@ json_t *house_status(void *house)
 
     engine_stats(h->engine, &stats);
     engine_each_run(h->engine, add_run_trouble, &troubles);
+    add_deliver_trouble(h, troubles.list);
     syslog_each_trouble(h->syslog, add_trouble, syslog);
     (void)json_put(o, "version", BELFRY_VERSION);
     (void)json_put_int(o, "pid", (int64_t)uv_os_getpid());

@@ -328,6 +328,7 @@ void exchange_completed(void *cls, struct MHD_Connection *mhd, void **request_cl
         x->sent = NULL;
     }
     if (x->c) {
+        x->c->gate.body_max = x->server->options.max_body;
         x->c->answered++;
         x->c->x = NULL;
         conn_activate(x->c);
@@ -465,8 +466,11 @@ int http_refusal(const struct http_exchange *x)
 
 void http_limit_body(struct http_exchange *x, int64_t bytes)
 {
-    if (bytes >= 0 && bytes < x->limit)
-        x->limit = bytes;
+    if (bytes < 0 || bytes >= x->limit)
+        return;
+    x->limit = bytes;
+    if (x->c)   /* a body whose end nobody knows is cut by the gate as soon as it is longer */
+        x->c->gate.body_max = bytes;
 }
 
 void http_set_data(struct http_exchange *x, void *data, void (*gone)(struct http_exchange *x))

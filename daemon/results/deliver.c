@@ -1,74 +1,19 @@
-/* What is to be told to whom, and how it is sent. */
-#include "belfry/results/deliver.h"
+/* Who wants to be told of runs, and the messages that are made for them. */
+#include "deliver_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 
 #include "belfry/base/json.h"
-#include "belfry/base/log.h"
 #include "belfry/base/text.h"
 #include "belfry/base/time.h"
-#include "belfry/core/pace.h"
 
 #define LINE_STARTED "api:started"
 #define LINE_ENDED "api:ended"
 #define LINES_AT_ONCE 100
-#define AT_ONCE 16                     /* messages under way */
-#define BACKOFF_BASE_MS 5000
-#define BACKOFF_CAP_MS (60 * 60 * 1000)
-#define GIVEN_UP_AFTER_MS (2 * 24 * 60 * 60 * INT64_C(1000))
-#define LONGEST_SLEEP_MS (60 * 60 * 1000)
-
-struct hook {
-    struct hook_record r;
-    struct hook *next;
-};
-
-struct callback {
-    struct callback_record r;
-    UT_hash_handle hh;
-};
-
-struct sending {
-    struct deliver_room *room;
-    struct delivery_record r;
-    struct http_request request;
-    char signature[96];
-    const char *headers[4];
-    struct record record;
-    struct commit commit;
-    struct sending *next;
-};
-
-struct deliver_room {
-    uv_loop_t *loop;
-    struct journal *journal;
-    struct http_client *client;
-    const struct vault *vault;
-    struct deliver_host host;
-    struct hook *hooks;
-    struct callback *callbacks;        /* of runs that have not ended */
-    struct journal_read lines, due;
-    bool reading_lines, reading_due;
-    bool more_lines, more_due;
-    int64_t last_line[2];              /* of each kind, that was made messages of */
-    int kind;                          /* whose lines are being read: 0 started, 1 ended */
-    struct sending *sendings;
-    size_t under_way;
-    uv_timer_t timer;
-    size_t troubled;
-    char why[256];
-    size_t open;                       /* reads, commits, requests, the timer */
-    bool closing;
-    void (*closed)(void *data);
-    void *closed_data;
-};
 
 static const char *const line_of[] = { LINE_STARTED, LINE_ENDED };
-
-static void let_go(struct deliver_room *room);
 
 /* --- who wants to know -------------------------------------------------------------------------------------------- */
 
@@ -255,8 +200,6 @@ static void make_for(struct making *m, const struct run_record *run, int kind)
         add_delivery(m, run, event, "", c->r.url);
 }
 
-static void ask_for_due(struct deliver_room *room);
-
 static void made(struct commit *commit, int status)
 {
     struct making *m = commit->data;
@@ -269,8 +212,8 @@ static void made(struct commit *commit, int status)
     free(m->runs);
     free(m);
     if (status == 0 && !room->closing)
-        ask_for_due(room);
-    let_go(room);
+        deliver_send_due(room);
+    deliver_let_go(room);
 }
 
 static size_t hook_count(const struct deliver_room *room)
@@ -293,7 +236,7 @@ static void lines_came(struct journal_read *read, int status)
         room->kind = kind == 0 ? 1 : 0;
         if (!room->closing && (kind == 0 || room->more_lines))
             deliver_pump(room);
-        let_go(room);
+        deliver_let_go(room);
         return;
     }
     m = calloc(1, sizeof *m);
@@ -335,185 +278,6 @@ void deliver_pump(struct deliver_room *room)
         .limit = LINES_AT_ONCE, .cb = lines_came, .data = room };
     room->open++;
     journal_read(room->journal, &room->lines);
-}
-
-/* --- sending ------------------------------------------------------------------------------------------------------ */
-
-static void settled(struct commit *commit, int status)
-{
-    struct sending *s = commit->data, **at = &s->room->sendings;
-    struct deliver_room *room = s->room;
-
-    (void)status;   /* not written: it is sent again after the next start */
-    while (*at != s)
-        at = &(*at)->next;
-    *at = s->next;
-    delivery_record_close(&s->r);
-    free(s);
-    room->under_way--;
-    if (!room->closing)
-        ask_for_due(room);
-    let_go(room);
-}
-
-static void settle(struct sending *s, bool over)
-{
-    s->record = (struct record) { .kind = over ? RECORD_DELIVERY_DROP : RECORD_DELIVERY_SET, .delivery = &s->r };
-    s->commit = (struct commit) { .records = &s->record, .count = 1, .must = true, .cb = settled, .data = s };
-    journal_commit(s->room->journal, &s->commit);
-}
-
-static void try_again(struct sending *s, const char *why)
-{
-    struct deliver_room *room = s->room;
-    uint64_t dice;
-
-    id_random(&dice, sizeof dice);
-    s->r.tries++;
-    s->r.next_ms = time_wall_ms() + pace_backoff(BACKOFF_BASE_MS, BACKOFF_CAP_MS, s->r.tries, dice);
-    (void)snprintf(room->why, sizeof room->why, "%.255s", why);
-    if (s->r.tries == 1)
-        room->troubled++;
-    if (time_wall_ms() - s->r.created_ms > GIVEN_UP_AFTER_MS) {
-        log_warning("the message %s of run %s was given up after two days: %s", s->r.id, s->r.run_id, why);
-        room->troubled--;
-        settle(s, true);
-        return;
-    }
-    if (s->r.tries == 3)
-        log_warning("a message of run %s is not taken by its receiver, it is sent again for two days: %s", s->r.run_id, why);
-    settle(s, false);
-}
-
-static void sent(struct http_request *request, int status)
-{
-    struct sending *s = request->data;
-    struct deliver_room *room = s->room;
-    long http = request->http_status;
-    char why[256];
-
-    explicit_bzero(s->signature, sizeof s->signature);
-    if (status == BF_ECANCELED && room->closing) {
-        (void)snprintf(why, sizeof why, "stopping");
-        settle(s, false);   /* as it was: the next daemon sends it */
-    } else if (status == 0 && ((http >= 200 && http < 300) || http == 410)) {
-        if (s->r.tries > 0 && room->troubled > 0)
-            room->troubled--;
-        settle(s, true);
-    } else {
-        (void)snprintf(why, sizeof why, "%.200s", status == 0 ? "" : request->error.text);
-        if (status == 0)
-            (void)snprintf(why, sizeof why, "the receiver answered %ld", http);
-        try_again(s, why);
-    }
-    http_request_close(request);
-}
-
-static bool sign(struct sending *s)
-{
-    struct deliver_room *room = s->room;
-    unsigned char mac[VAULT_MAC_SIZE];
-    struct secret secret = { 0 };
-    char own[65], hex[65];
-
-    if (s->r.hook_id[0] != '\0') {
-        deliver_hook_secret(room, s->r.hook_id, own);
-        hmac_sha256(own, strlen(own), s->r.body, strlen(s->r.body), mac);
-        explicit_bzero(own, sizeof own);
-    } else {
-        if (s->r.sealed == NULL || vault_unseal(room->vault, s->r.run_id, s->r.sealed, s->r.sealed_len, &secret) != 0)
-            return false;
-        hmac_sha256(secret.bytes, secret.len, s->r.body, strlen(s->r.body), mac);
-        secret_close(&secret);
-    }
-    text_hex(mac, sizeof mac, hex);
-    (void)snprintf(s->signature, sizeof s->signature, "x-rc-signature: %s", hex);
-    return true;
-}
-
-static void begin_sending(struct deliver_room *room, const struct delivery_record *record)
-{
-    struct sending *s = calloc(1, sizeof *s);
-
-    if (s == NULL || delivery_record_copy(&s->r, record) != 0)
-        abort();
-    s->room = room;
-    s->next = room->sendings;
-    room->sendings = s;
-    room->under_way++;
-    room->open++;
-    if (s->r.hook_id[0] != '\0' && deliver_hook(room, s->r.hook_id) == NULL) {   /* it was deleted */
-        settle(s, true);
-        return;
-    }
-    if (!sign(s)) {
-        log_error("the message %s of run %s cannot be signed: the master key is not the one of its secret", s->r.id, s->r.run_id);
-        settle(s, true);
-        return;
-    }
-    s->headers[0] = "Content-Type: application/json";
-    s->headers[1] = s->signature;
-    s->request = (struct http_request) { .method = "POST", .url = s->r.url, .headers = s->headers, .body = s->r.body,
-        .body_len = strlen(s->r.body), .max_answer = 65536, .cb = sent, .data = s };
-    http_client_send(room->client, &s->request);
-}
-
-static bool is_under_way(const struct deliver_room *room, const char *id)
-{
-    const struct sending *s = room->sendings;
-
-    while (s != NULL && strcmp(s->r.id, id) != 0)
-        s = s->next;
-    return s != NULL;
-}
-
-static void on_timer(uv_timer_t *timer)
-{
-    ask_for_due(timer->data);
-}
-
-/* The first that is not due yet says when to look again. */
-static void due_came(struct journal_read *read, int status)
-{
-    struct deliver_room *room = read->data;
-    int64_t now_ms = time_wall_ms(), wait_ms = LONGEST_SLEEP_MS;
-    bool waits = status != 0;
-
-    room->reading_due = false;
-    for (size_t i = 0; !room->closing && status == 0 && i < read->count; i++) {
-        const struct delivery_record *d = &read->rows[i].delivery;
-
-        if (is_under_way(room, d->id))
-            continue;
-        if (d->next_ms > now_ms) {
-            wait_ms = d->next_ms - now_ms < wait_ms ? d->next_ms - now_ms : wait_ms;
-            waits = true;
-            break;
-        }
-        if (room->under_way >= AT_ONCE)
-            break;
-        begin_sending(room, d);
-    }
-    if (status != 0)
-        wait_ms = BACKOFF_BASE_MS;
-    if (!room->closing && waits)
-        (void)uv_timer_start(&room->timer, on_timer, (uint64_t)wait_ms, 0);
-    if (!room->closing && room->more_due)
-        ask_for_due(room);
-    let_go(room);
-}
-
-static void ask_for_due(struct deliver_room *room)
-{
-    if (room->reading_due) {
-        room->more_due = true;
-        return;
-    }
-    room->more_due = false;
-    room->reading_due = true;
-    room->due = (struct journal_read) { .kind = READ_DELIVERIES, .state = -1, .limit = 2 * AT_ONCE, .cb = due_came, .data = room };
-    room->open++;
-    journal_read(room->journal, &room->due);
 }
 
 size_t deliver_trouble(const struct deliver_room *room, const char **why)
@@ -577,13 +341,13 @@ int deliver_new(uv_loop_t *loop, struct journal *journal, struct http_client *cl
     r->open = 1;
     *room = r;
     if (waits) {   /* the journal's reader is not woken for nothing */
-        ask_for_due(r);
+        deliver_send_due(r);
         deliver_pump(r);
     }
     return 0;
 }
 
-static void let_go(struct deliver_room *room)
+void deliver_let_go(struct deliver_room *room)
 {
     void (*closed)(void *data) = room->closed;
     void *data = room->closed_data;
@@ -596,7 +360,7 @@ static void let_go(struct deliver_room *room)
 
 static void timer_closed(uv_handle_t *handle)
 {
-    let_go(handle->data);
+    deliver_let_go(handle->data);
 }
 
 void deliver_close(struct deliver_room *room, void (*closed)(void *data), void *data)

@@ -1,5 +1,7 @@
 libbelfry_a_SOURCES += \
 	daemon/results/deliver.c \
+	daemon/results/deliver_internal.h \
+	daemon/results/deliver_send.c \
 	daemon/results/folder.c \
 	daemon/results/run_json.c \
 	daemon/results/syslog.c \

@@ -232,73 +232,87 @@ void api_run(const struct api_call *call)
 
 /* --- stopping ----------------------------------------------------------------------------------------------------- */
 
-struct stop_write {
+struct stop {
     struct api_call call;
+    char run_id[ID_SIZE];
+    bool terminate;
+    char *reason;                  /* NULL: none was given */
 };
 
-static void settled(void *data, int status)
+static void stop_free(struct stop *s)
 {
-    struct stop_write *w = data;
-    struct serve_room *room = w->call.room;
+    struct serve_room *room = s->call.room;
 
-    if (status == 0)
-        serve_json(w->call.x, 200, json_pack("{s:b}", "accepted", 1));
-    else
-        api_refuse(w->call.x, 503, "belfryd is stopping");
-    free(w);
+    free(s->reason);
+    free(s);
     serve_let_go(room);
 }
 
-/* What goes on may end by itself; what waits is not begun. */
-static void let_it_end(struct api_read *r, const struct run_record *run, struct flow *flow, bool as_done)
+/* What waited is settled, and that is on disk. */
+static void settled(void *data, int status)
 {
-    struct stop_write *w = calloc(1, sizeof *w);
+    struct stop *s = data;
+    struct engine *engine = s->call.room->host.engine;
+    const struct run_record *open = engine_run(engine, s->run_id);
 
-    (void)run;
-    if (w == NULL)
+    if (status != 0) {
+        api_refuse(s->call.x, 503, "belfryd is stopping");
+    } else {
+        /* One that has ended meanwhile needs no stop; one whose command runs may end by itself. */
+        if (open != NULL && (s->terminate || open->state != RUN_RUNNING))
+            (void)engine_cancel(engine, time_now(), s->run_id, RUN_CANCELED, s->reason != NULL ? s->reason : "stopped by the API");
+        serve_json(s->call.x, 200, json_pack("{s:b}", "accepted", 1));
+    }
+    stop_free(s);
+}
+
+static bool read_stop(const struct api_call *call, bool *as_done, struct stop *s)
+{
+    const json_t *done, *terminate;
+    json_t *body;
+    bool good;
+
+    if (!api_body(call->x, &body))
+        return false;
+    done = json_object_get(body, "set_remaining_work_items_as_done");
+    terminate = json_object_get(body, "terminate_ongoing_activity_runs");
+    good = json_is_boolean(done) && json_is_boolean(terminate);
+    *as_done = json_is_true(done);
+    s->terminate = json_is_true(terminate);
+    if (json_str(body, "reason") != NULL && (s->reason = strdup(json_str(body, "reason"))) == NULL)
         abort();
-    w->call = r->call;
-    flow_settle_waiting(flow, time_wall_ms(), as_done, "stopped", "the run was stopped before it came to this work item");
-    r->call.room->open++;
-    flows_save(r->call.room->host.flows, flow, NULL, 0, settled, w);
+    json_decref(body);
+    if (!good)
+        api_refuse(call->x, 400, "set_remaining_work_items_as_done and terminate_ongoing_activity_runs have to be true or false");
+    return good;
 }
 
 /*
- * terminate_ongoing_activity_runs: the commands that run are stopped; else they may end. Without them, a run that has begun its one
- * command ends by itself. set_remaining_work_items_as_done is for the items that no step run has come to.
+ * terminate_ongoing_activity_runs: the commands that run are stopped; else they may end, and nothing more is begun.
+ * set_remaining_work_items_as_done is for the items that no step run has come to.
  */
 static void stop(struct api_read *r, const struct run_record *run)
 {
-    struct engine *engine = r->call.room->host.engine;
-    const struct run_record *open = engine_run(engine, run->id);
-    struct flow *flow = flows_find(r->call.room->host.flows, run->id);
-    bool as_done, terminate;
-    const char *reason;
-    json_t *body;
+    struct serve_room *room = r->call.room;
+    struct flow *flow = flows_find(room->host.flows, run->id);
+    struct stop *s = calloc(1, sizeof *s);
+    bool as_done;
 
-    if (!api_body(r->call.x, &body))
-        return;
-    if (!json_is_boolean(json_object_get(body, "set_remaining_work_items_as_done")) ||
-        !json_is_boolean(json_object_get(body, "terminate_ongoing_activity_runs"))) {
-        json_decref(body);
-        api_refuse(r->call.x, 400, "set_remaining_work_items_as_done and terminate_ongoing_activity_runs have to be true or false");
-        return;
-    }
-    as_done = json_is_true(json_object_get(body, "set_remaining_work_items_as_done"));
-    terminate = json_is_true(json_object_get(body, "terminate_ongoing_activity_runs"));
-    reason = json_str(body, "reason");
-    if (!terminate && flow != NULL && open != NULL && open->state == RUN_RUNNING) {
-        let_it_end(r, run, flow, as_done);
-        json_decref(body);
+    if (s == NULL)
+        abort();
+    s->call = r->call;
+    memcpy(s->run_id, run->id, sizeof s->run_id);
+    room->open++;
+    if (!read_stop(&r->call, &as_done, s)) {
+        stop_free(s);
         return;
     }
-    if (flow != NULL && as_done)
-        flow_settle_waiting(flow, time_wall_ms(), true, NULL, NULL);   /* written down with what the stop changes */
-    /* One that has ended meanwhile needs no stop. */
-    if (terminate || open == NULL || open->state != RUN_RUNNING)
-        (void)engine_cancel(engine, time_now(), run->id, RUN_CANCELED, reason != NULL ? reason : "stopped by the API");
-    json_decref(body);
-    serve_json(r->call.x, 200, json_pack("{s:b}", "accepted", 1));
+    if (flow == NULL || (s->terminate && !as_done)) {
+        settled(s, 0);
+        return;
+    }
+    flow_settle_waiting(flow, time_wall_ms(), as_done, "stopped", "the run was stopped before it came to this work item");
+    flows_save(room->host.flows, flow, NULL, 0, settled, s);
 }
 
 void api_stop(const struct api_call *call)

@@ -57,13 +57,16 @@ enum flow_do flow_next(struct flow *flow, int64_t now_ms, const char *id, const 
 void flow_outcome(const struct flow *flow, struct run_end *end, char words[256]);
 /* Nothing new is started from now on. */
 void flow_halt(struct flow *flow);
-/* Another attempt: what has failed waits again, in its step. What it had put out, and nobody has taken, goes: it will be made
- * again. False when nothing had failed. */
-bool flow_retry(struct flow *flow, int64_t now_ms);
+/* Another attempt of the run: what a person has had tried again waits already; else all that failed does, in its step. What an item
+ * had put out, and nobody has taken, goes: it will be made again. Step runs that failed are told of no more. */
+void flow_begin_attempt(struct flow *flow, unsigned attempt, int64_t now_ms);
 /* What a person wants done with an item that failed (or, to be dropped or done, still waits): tried again, taken as done, forgotten.
  * False when the item is not there, or not where that can be done. */
 enum item_wish { WISH_RETRY, WISH_DONE, WISH_DROP };
+bool flow_may(const struct flow *flow, const char *item_id, enum item_wish wish);
 bool flow_wish(struct flow *flow, const char *item_id, enum item_wish wish, int64_t now_ms);
+/* The wish to have all tried again that failed: how many they were. */
+size_t flow_retry_failed(struct flow *flow, int64_t now_ms);
 size_t flow_failed(const struct flow *flow);       /* items */
 size_t flow_waiting(const struct flow *flow);
 /* What still waits is not worked on any more: done, or failed for that reason. */

@@ -32,7 +32,8 @@ void deliver_close(struct deliver_room *room, void (*closed)(void *data), void *
 const char *deliver_line(const struct deliver_room *room, const struct run_record *run);
 /* Lines may be waiting. */
 void deliver_pump(struct deliver_room *room);
-/* How many messages wait because their receivers do not take them, and one of the reasons. */
+/* How many of the messages that are due next were not taken before (at most some dozens are counted), and the last reason; "": none
+ * is known since the start. */
 size_t deliver_trouble(const struct deliver_room *room, const char **why);
 
 /* --- webhooks ----------------------------------------------------------------------------------------------------- */

@@ -183,7 +183,7 @@ static void a_producer_and_a_consumer(void **state)
     assert_int_equal(outcome(&w, &code), RUN_FAILED);
     assert_string_equal(code, "unresolved");
     /* A person has the failed ones tried again. */
-    assert_true(flow_retry(w.flow, 3000));
+    flow_begin_attempt(w.flow, 2, 3000);
     start(&w, b);
     assert_string_equal(reserve(&w, b, got), made[1]);
     release(&w, b, made[1], ITEM_DONE);
@@ -339,12 +339,40 @@ static void a_retry_drops_what_had_been_put_out(void **state)
     end_run(&w, a, 1);
     assert_int_equal(flow_take_changes(w.flow, &changes), 0);
     flow_changes_close(&changes);
-    assert_true(flow_retry(w.flow, 3000));
+    flow_begin_attempt(w.flow, 2, 3000);
     assert_int_equal(flow_take_changes(w.flow, &changes), 0);
     for (size_t i = 0; i < changes.count; i++)
         dropped |= changes.records[i].kind == RECORD_ITEM_DROP && strcmp(changes.records[i].item->id, made) == 0;
     assert_true(dropped);
     flow_changes_close(&changes);
+    flow_free(w.flow);
+}
+
+/* A person asks for something in vain: it leaves everything as it is, what is known of step runs that failed, too. */
+static void a_wish_that_cannot_be_had_changes_nothing(void **state)
+{
+    char a[ID_SIZE], first[ITEM_ID_SIZE];
+    struct flow_changes changes;
+    const char *code;
+    struct world w;
+
+    (void)state;
+    begin(&w, two, 1, 1);
+    start(&w, a);
+    item_input_id(RUN, 0, first);
+    release(&w, a, first, ITEM_DONE);
+    end_run(&w, a, 3);
+    assert_int_equal(flow_take_changes(w.flow, &changes), 0);
+    flow_changes_close(&changes);
+    assert_int_equal(flow_retry_failed(w.flow, 3000), 0);
+    for (int wish = WISH_RETRY; wish <= WISH_DROP; wish++) {
+        assert_false(flow_may(w.flow, first, (enum item_wish)wish));
+        assert_false(flow_wish(w.flow, first, (enum item_wish)wish, 3000));
+        assert_false(flow_wish(w.flow, "none", (enum item_wish)wish, 3000));
+    }
+    assert_int_equal(flow_take_changes(w.flow, &changes), 0);
+    assert_int_equal(changes.count, 0);
+    assert_int_equal(outcome(&w, &code), RUN_FAILED);
     flow_free(w.flow);
 }
 
@@ -419,6 +447,7 @@ int main(void)
         cmocka_unit_test(a_halted_flow_ends_with_its_step_runs),
         cmocka_unit_test(a_robot_that_fails_after_its_release_fails_the_run),
         cmocka_unit_test(a_retry_drops_what_had_been_put_out),
+        cmocka_unit_test(a_wish_that_cannot_be_had_changes_nothing),
         cmocka_unit_test(what_is_written_down_is_all_there_is),
     };
 
