@@ -87,6 +87,12 @@ static void item_api(const struct naming *n, const struct local_task *task)
     buf_close(&v1);
 }
 
+static void vault(const struct naming *n, const struct local_task *task)
+{
+    put(n, "RC_API_SECRET_HOST", task->api_url);
+    put(n, "RC_API_SECRET_TOKEN", task->token);
+}
+
 static void control_room(const struct naming *n, const struct local *b, const struct run_record *run, const struct local_task *task,
                          const char *folder)
 {
@@ -105,6 +111,8 @@ static void control_room(const struct naming *n, const struct local *b, const st
     item_lists(n, folder, task);
     if (task != NULL && task->api)
         item_api(n, task);
+    if (task != NULL && n->process->secrets.count > 0)
+        vault(n, task);
     put_in_folder(n, "ROBOT_ROOT", folder, "work");
     put_in_folder(n, "ROBOT_ARTIFACTS", folder, "work/output");
 }

@@ -100,15 +100,6 @@ struct steps_task *steps_task_find(const struct steps *s, const char *step_run_i
     return task;
 }
 
-const struct process_config *steps_step_named(const struct process_config *process, const char *name)
-{
-    for (size_t i = 0; process != NULL && i < config_steps(process); i++) {
-        if (strcmp(config_step_name(config_step(process, i)), name) == 0)
-            return config_step(process, i);
-    }
-    return NULL;
-}
-
 static void note_item(void *data, const struct item_record *item)
 {
     struct steps_task *task = data;
@@ -120,7 +111,7 @@ static void note_item(void *data, const struct item_record *item)
 struct steps_task *steps_task_open(struct steps_run *run, const struct step_record *record)
 {
     const struct flows_world *world = flows_world(run->steps->flows);
-    const struct process_config *process = steps_step_named(run->process, record->name);
+    const struct process_config *process = config_step_named(run->process, record->name);
     struct steps_task *task;
 
     if (process == NULL && record->state == STEP_NEW)

@@ -54,7 +54,7 @@ int steps_flow_new(const char *run_id, const char *memo, const struct workspace_
 
     for (size_t i = 0; i < count && status == 0; i++) {
         const char *name = json_string_value(json_array_get(names, i));
-        const struct process_config *step = name != NULL ? steps_step_named(process, name) : NULL;
+        const struct process_config *step = name != NULL ? config_step_named(process, name) : NULL;
 
         steps[i] = (struct flow_step) { .name = name != NULL ? name : "", .max_parallel = 1 };
         if (step == NULL)

@@ -53,7 +53,7 @@ static void add_part(void *data, const struct step_record *record)
     if (part->step == NULL)
         abort();
     memcpy(part->id, record->id, sizeof part->id);
-    local_copy_globs(&part->globs, steps_step_named(c->run->process, record->name));
+    local_copy_globs(&part->globs, config_step_named(c->run->process, record->name));
     c->count++;
 }
 

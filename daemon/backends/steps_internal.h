@@ -77,8 +77,6 @@ struct steps_task *steps_task_find(const struct steps *s, const char *step_run_i
  * configured. */
 struct steps_task *steps_task_open(struct steps_run *run, const struct step_record *record);
 void steps_task_close(struct steps_task *task);
-/* NULL: none of its steps has that name. */
-const struct process_config *steps_step_named(const struct process_config *process, const char *name);
 struct flow *steps_flow(const struct steps_run *run);
 
 /* --- steps_run.c --- */

@@ -12,6 +12,7 @@ libbelfry_a_SOURCES += \
 	daemon/base/text.c \
 	daemon/base/text_code.c \
 	daemon/base/time.c \
+	daemon/base/transit.c \
 	daemon/base/vault.c
 noinst_HEADERS += \
 	include/belfry/base/buf.h \
@@ -25,4 +26,5 @@ noinst_HEADERS += \
 	include/belfry/base/systemd.h \
 	include/belfry/base/text.h \
 	include/belfry/base/time.h \
+	include/belfry/base/transit.h \
 	include/belfry/base/vault.h

@@ -105,6 +105,18 @@ static void check_user(struct loader *l, const struct section *s, const struct p
         complain(l, s, setting_of(s, "user"), "only a daemon that runs as root can run a command as %s", p->user);
 }
 
+static void check_secret(struct loader *l, struct section *s)
+{
+    const struct secret_config *c = s->target;
+
+    if (!has(s, "value"))
+        complain(l, s, NULL, "the secret is missing: value_file, value_env or value_credential");
+    else if (c->writable && strcmp(setting_of(s, "value")->key, "value_file") != 0)
+        complain(l, s, setting_of(s, "writable"), "only what lies in a value_file can be written");
+    if (strcmp(c->name, "publicKey") == 0)
+        complain(l, s, NULL, "the vault's own key has that name: choose another");
+}
+
 static void check_step(struct loader *l, struct section *s)
 {
     const struct process_config *p = s->target;
@@ -125,6 +137,8 @@ static void check_local_process(struct loader *l, struct section *s, struct proc
         complain(l, s, setting_of(s, "steps"), "one of command and steps has to be there, and not both");
     else if (has(s, "steps"))
         none_of(l, s, of_command, "that is for each [step …] to say");
+    else if (p->work_items == WORK_ITEMS_UNSET)
+        p->work_items = WORK_ITEMS_FILE;
     if (p->user != NULL)
         check_user(l, s, p);
     steps_of_process(l, p);
@@ -133,7 +147,7 @@ static void check_local_process(struct loader *l, struct section *s, struct proc
 static void check_process(struct loader *l, struct section *s)
 {
     static const char *const remote[] = { "process_id", "process_name", NULL };
-    static const char *const local[] = { "command", "steps", "work_items", "shell", "cwd", "user", "env", "artifacts", "kill_grace",
+    static const char *const local[] = { "command", "steps", "work_items", "shell", "cwd", "user", "env", "secrets", "artifacts", "kill_grace",
         NULL };
     struct process_config *p = s->target;
 
@@ -212,6 +226,7 @@ struct check_row {
 static const struct check_row checks[] = {
     { "http", check_http },
     { "workspace", check_workspace },
+    { "secret", check_secret },
     { "step", check_step },
     { "process", check_process },
     { "schedule", check_schedule },

@@ -34,7 +34,7 @@ const struct process_config *config_process(const struct config *config, const c
 
 bool config_has_flow(const struct process_config *process)
 {
-    return process->step_names.count > 0 || process->work_items == WORK_ITEMS_API;
+    return process->step_names.count > 0 || process->work_items == WORK_ITEMS_API || process->secrets.count > 0;
 }
 
 size_t config_steps(const struct process_config *process)
@@ -45,6 +45,24 @@ size_t config_steps(const struct process_config *process)
 const struct process_config *config_step(const struct process_config *process, size_t step)
 {
     return process->step_names.count > 0 ? process->steps[step] : process;
+}
+
+const struct process_config *config_step_named(const struct process_config *process, const char *name)
+{
+    for (size_t i = 0; process != NULL && i < config_steps(process); i++) {
+        if (strcmp(config_step_name(config_step(process, i)), name) == 0)
+            return config_step(process, i);
+    }
+    return NULL;
+}
+
+bool config_may_read_secret(const struct process_config *step, const char *secret)
+{
+    for (size_t i = 0; i < step->secrets.count; i++) {
+        if (strcmp(step->secrets.items[i], secret) == 0)
+            return true;
+    }
+    return false;
 }
 
 const char *config_step_name(const struct process_config *step)
@@ -61,6 +79,15 @@ const struct workspace_config *config_workspace(const struct config *config, con
     return NULL;
 }
 
+const struct secret_config *config_secret(const struct config *config, const char *name)
+{
+    for (size_t i = 0; i < config->secret_count; i++) {
+        if (strcmp(config->secrets[i]->name, name) == 0)
+            return config->secrets[i];
+    }
+    return NULL;
+}
+
 static void free_workspace(struct workspace_config *w)
 {
     free(w->name);
@@ -71,6 +98,15 @@ static void free_workspace(struct workspace_config *w)
     free(w->proxy);
     free(w->callback_url);
     free(w);
+}
+
+static void free_secret(struct secret_config *s)
+{
+    free(s->name);
+    free(s->description);
+    free(s->file);
+    secret_close(&s->value);
+    free(s);
 }
 
 static void free_process(struct process_config *p)
@@ -90,6 +126,7 @@ static void free_process(struct process_config *p)
     free(p->cwd);
     free(p->user);
     words_close(&p->env);
+    words_close(&p->secrets);
     words_close(&p->artifacts);
     free(p->input);
     free(p);
@@ -161,6 +198,7 @@ void config_free(struct config *config)
     FREE_LIST(config->processes, config->process_count, free_process);
     FREE_LIST(config->steps, config->step_count, free_process);
     FREE_LIST(config->workspaces, config->workspace_count, free_workspace);
+    FREE_LIST(config->secrets, config->secret_count, free_secret);
     FREE_LIST(config->calendars, config->calendar_count, free_calendar);
     free(config->daemon.state_dir);
     free(config->daemon.results_dir);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "belfry/base/file.h"
+#include "belfry/base/json.h"
 #include "belfry/base/text.h"
 #include "belfry/core/run.h"
 #include "loader.h"
@@ -147,6 +148,19 @@ static void steps(struct loader *l, struct section *s, const struct setting *at)
         complain(l, s, at, "names of [step …] sections have to follow");
 }
 
+static void secrets(struct loader *l, struct section *s, const struct setting *at)
+{
+    struct words *names = &((struct process_config *)s->target)->secrets;
+    char near[160];
+
+    if (words_split(names, at->value) != 0)
+        abort();
+    for (size_t i = 0; i < names->count; i++) {
+        if (section_find(l, "secret", names->items[i]) == NULL)
+            complain(l, s, at, "there is no [secret %s]%s", names->items[i], hint_section(l, "secret", names->items[i], near));
+    }
+}
+
 static void items(struct loader *l, struct section *s, const struct setting *at)
 {
     bool *each = &((struct process_config *)s->target)->each;
@@ -254,6 +268,12 @@ static void calendar_timezone(struct loader *l, struct section *s, const struct 
 
 /* --- secrets ------------------------------------------------------------------------------------------------------ */
 
+static void warn_readable(struct loader *l, const struct section *s, const struct setting *at, const char *path)
+{
+    buf_addf(l->warnings, "%s:%u: [%s] %s: the secret in %s can be read by others than its owner; chmod go-r it\n",
+             l->files[s->file], at->line, s->title, at->key, path);
+}
+
 static void take_secret(struct loader *l, struct section *s, const struct setting *at, const char *where, struct secret *into)
 {
     int readable = 0, status;
@@ -264,8 +284,7 @@ static void take_secret(struct loader *l, struct section *s, const struct settin
         path = resolve_path(l, s, where);
         status = secret_from_file(into, path, &readable, &why);
         if (readable)
-            buf_addf(l->warnings, "%s:%u: [%s] %s: the secret in %s can be read by others than its owner; chmod go-r it\n",
-                     l->files[s->file], at->line, s->title, at->key, path);
+            warn_readable(l, s, at, path);
         free(path);
     } else if (strstr(at->key, "_env") != NULL) {
         status = secret_from_env(into, where, &why);
@@ -276,10 +295,57 @@ static void take_secret(struct loader *l, struct section *s, const struct settin
         complain(l, s, at, "%s", why.text);
 }
 
+/* The parser's own words would show what it stumbled over. */
+static void check_vault_text(struct loader *l, struct section *s, const struct setting *at, const struct secret *text)
+{
+    struct error unsaid;
+    json_t *value = json_parse(text->bytes, text->len, &unsaid);
+
+    if (!json_is_object(value))
+        complain(l, s, at, "the secret is not one JSON object: {\"user\": …, \"password\": …}");
+    json_decref(value);
+}
+
+/* [secret …]: the whole of a file. */
+static void vault_secret(struct loader *l, struct section *s, const struct setting *at)
+{
+    struct secret_config *c = s->target;
+    struct secret text = { 0 };
+    int readable = 0, status;
+    struct error why;
+
+    if (c->file != NULL || c->value.bytes != NULL) {
+        complain(l, s, at, "one of value_file, value_env and value_credential has to be there, and not several");
+        return;
+    }
+    if (strcmp(at->key, "value_env") == 0) {
+        status = secret_from_env(&c->value, at->value, &why);
+    } else if (strcmp(at->key, "value_file") == 0) {
+        c->file = resolve_path(l, s, at->value);
+        status = 0;
+    } else {
+        c->file = secret_credential_path(at->value, &why);
+        status = c->file != NULL ? 0 : why.code;
+    }
+    if (status == 0 && c->file != NULL)
+        status = secret_from_whole_file(&text, c->file, SECRET_TEXT_MAX, &readable, &why);
+    if (status == 0)
+        check_vault_text(l, s, at, c->file != NULL ? &text : &c->value);
+    else
+        complain(l, s, at, "%s", why.text);
+    if (readable && strcmp(at->key, "value_file") == 0)
+        warn_readable(l, s, at, c->file);
+    secret_close(&text);
+}
+
 void set_secret(struct loader *l, struct section *s, const struct setting *at)
 {
     struct words words = { 0 };
 
+    if (strcmp(s->row->kind, "secret") == 0) {
+        vault_secret(l, s, at);
+        return;
+    }
     if (strcmp(s->row->kind, "workspace") == 0) {
         take_secret(l, s, at, at->value, &((struct workspace_config *)s->target)->api_key);
         return;
@@ -313,6 +379,8 @@ static const struct custom_row customs[] = {
     { "process", "command", command },
     { "process", "steps", steps },
     { "process", "env", env },
+    { "process", "secrets", secrets },
+    { "step", "secrets", secrets },
     { "step", "command", command },
     { "step", "env", env },
     { "step", "items", items },

@@ -138,7 +138,7 @@ static void unknown_kind(struct loader *l, unsigned line, const char *title, con
 
     if (strcmp(title, "?") == 0)
         return;   /* it was no section at all, and has been told */
-    if (strcmp(kind, "step") == 0 || strcmp(kind, "notify") == 0) {
+    if (strcmp(kind, "notify") == 0) {
         complain_at(l, l->file, line, "[%s]: sections of this kind are not supported by this version", title);
         return;
     }
@@ -404,6 +404,7 @@ static void give_places(struct loader *l)
         { "workspace", (void ***)&c->workspaces, &c->workspace_count },
         { "process", (void ***)&c->processes, &c->process_count },
         { "step", (void ***)&c->steps, &c->step_count },
+        { "secret", (void ***)&c->secrets, &c->secret_count },
         { "calendar", (void ***)&c->calendars, &c->calendar_count },
         { "watch", (void ***)&c->watches, &c->watch_count },
         { "webhook", (void ***)&c->webhooks, &c->webhook_count },

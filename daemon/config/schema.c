@@ -115,6 +115,9 @@ static const struct key_row process_keys[] = {
       "local: the user who runs the command. Needs a daemon that runs as root." },
     { "env", KEY_CUSTOM, offsetof(struct process_config, env), NULL, NULL, 0, 0,
       "local: NAME=VALUE words that the command finds in its environment." },
+    { "secrets", KEY_CUSTOM, offsetof(struct process_config, secrets), NULL, NULL, 0, 0,
+      "local: names of [secret …] sections: what its runs may read from the vault, by the vendor's libraries for robots or by the"
+      " request that they make. Nothing else is shown to them." },
     { "timeout", KEY_DURATION, offsetof(struct process_config, timeout_ms), "0", NULL, 0, 0,
       "How long a run may take; 0, as long as it likes. A run that cannot be started gives up after this time "
       "too." },
@@ -166,6 +169,8 @@ static const struct key_row step_keys[] = {
       "As in a process; unset, as it has it." },
     { "env", KEY_CUSTOM, offsetof(struct process_config, env), NULL, NULL, 0, 0,
       "NAME=VALUE words, beside those of the process and over them." },
+    { "secrets", KEY_CUSTOM, offsetof(struct process_config, secrets), NULL, NULL, 0, 0,
+      "As in a process; unset, as it has it." },
     { "kill_grace", KEY_DURATION, offsetof(struct process_config, kill_grace_ms), NULL, NULL, 0, 86400000,
       "As in a process; unset, as it has it." },
     { "artifacts", KEY_WORDS, offsetof(struct process_config, artifacts), NULL, NULL, 0, 0,
@@ -209,6 +214,17 @@ static const struct key_row schedule_keys[] = {
       "As in the process, and instead of it." },
     { "paused", KEY_BOOL, offsetof(struct schedule_config, paused), "no", NULL, 0, 0,
       "Begin paused. belfry pause and resume say otherwise later." },
+    { .name = NULL },
+};
+
+static const struct key_row secret_keys[] = {
+    { "value", KEY_SECRET, offsetof(struct secret_config, value), NULL, NULL, 0, 0,
+      "The secret: one JSON object, {\"user\": \"robot\", \"password\": \"…\"}. A file is read anew each time." },
+    { "description", KEY_STRING, offsetof(struct secret_config, description), NULL, NULL, 0, 0,
+      "What it is for; runs are told." },
+    { "writable", KEY_BOOL, offsetof(struct secret_config, writable), "no", NULL, 0, 0,
+      "Runs that may read it may put another value in its place: value_file is written anew. For what has to be renewed by the run"
+      " that uses it, as tokens are." },
     { .name = NULL },
 };
 
@@ -308,6 +324,7 @@ const struct section_row config_sections[] = {
     { "http", 0, sizeof(struct http_config), http_keys, "The HTTP server." },
     { "syslog", 0, sizeof(struct syslog_config), syslog_keys, "Where the lines of runs go: one for a start, one for a failure to start, one for an end." },
     { "workspace", 1, sizeof(struct workspace_config), workspace_keys, "Where processes live: a remote Control Room workspace, or a local one." },
+    { "secret", 1, sizeof(struct secret_config), secret_keys, "What runs of a local process may be given: the vault of a Control Room." },
     { "step", 1, sizeof(struct process_config), step_keys, "One of the commands of a local process that has several." },
     { "process", 1, sizeof(struct process_config), process_keys, "What can be run: a remote process, or a local command." },
     { "schedule", 1, sizeof(struct schedule_config), schedule_keys, "A clock that rings." },

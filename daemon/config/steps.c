@@ -60,6 +60,7 @@ static struct process_config *instance(const struct process_config *process, con
     made->cwd = copy(setting_of(s, "cwd") != NULL ? step->cwd : process->cwd);
     made->user = copy(step->user != NULL ? step->user : process->user);
     merge_env(&made->env, &process->env, &step->env);
+    copy_words(&made->secrets, setting_of(s, "secrets") != NULL ? &step->secrets : &process->secrets);
     made->timeout_ms = step->timeout_ms;
     made->kill_grace_ms = setting_of(s, "kill_grace") != NULL ? step->kill_grace_ms : process->kill_grace_ms;
     copy_words(&made->artifacts, setting_of(s, "artifacts") != NULL ? &step->artifacts : &process->artifacts);
@@ -88,12 +89,12 @@ void steps_of_process(const struct loader *l, struct process_config *process)
     }
 }
 
-static bool uses_api(const struct process_config *process)
+static bool asks_us(const struct process_config *process)
 {
     for (size_t i = 0; i < config_steps(process); i++) {
         const struct process_config *step = config_step(process, i);
 
-        if (step != NULL && step->work_items == WORK_ITEMS_API)
+        if (step != NULL && (step->work_items == WORK_ITEMS_API || step->secrets.count > 0))
             return true;
     }
     return false;
@@ -105,7 +106,8 @@ void check_steps_reach_us(struct loader *l)
         const struct process_config *p = s->target;
 
         if (strcmp(s->row->kind, "process") == 0 && l->config->http.listen.count == 0 && p->workspace != NULL &&
-            p->workspace->type == WORKSPACE_LOCAL && uses_api(p))
-            complain(l, s, NULL, "its runs use the work item API, and [http] listen = none: write work_items = file, or listen on 127.0.0.1");
+            p->workspace->type == WORKSPACE_LOCAL && asks_us(p))
+            complain(l, s, NULL, "its runs use the work item API or the vault, and [http] listen = none: listen on 127.0.0.1, or write"
+                     " work_items = file and no secrets");
     }
 }

@@ -104,6 +104,7 @@ static const struct surface {
     { "/api/v1/workspaces/", operations, &operation_count, NULL },
     { "/process-v1/workspaces/", process_v1_operations, &process_v1_count, NULL },
     { "/json-v1/workspaces/", json_v1_operations, &json_v1_count, NULL },
+    { "/secrets-v1/workspaces/", secrets_v1_operations, &secrets_v1_count, NULL },
     { "/workspace-v1/workspaces/", process_secret_operations, &process_secret_count, "robocloud-process-secret" },
 };
 

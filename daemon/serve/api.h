@@ -8,7 +8,8 @@
  *   api_files.c    files of work items                      wishes.c       batches: retry, done, delete
  *   api_assets.c   assets                                   api_hooks.c    webhooks, callbacks
  *   api_workers.c  what a machine has of workers            api_old.c      the two older APIs
- *   api_robot.c    what a run asks for from inside          api_reference.c, api_schemas.c    the description of it all
+ *   api_robot.c    what a run asks for from inside          api_secrets.c  and from the vault
+ *   api_reference.c, api_schemas.c  the description of it all
  */
 #ifndef BELFRY_SERVE_API_H
 #define BELFRY_SERVE_API_H
@@ -52,9 +53,9 @@ extern const size_t operation_count;
 /* The older workspace API, and the oldest, whose "process secret" is a key as well. */
 extern const struct operation process_v1_operations[], process_secret_operations[];
 extern const size_t process_v1_count, process_secret_count;
-/* What runs use from inside. */
-extern const struct operation json_v1_operations[];
-extern const size_t json_v1_count;
+/* What runs use from inside: work items, the vault. */
+extern const struct operation json_v1_operations[], secrets_v1_operations[];
+extern const size_t json_v1_count, secrets_v1_count;
 
 /* --- api.c --- */
 /* {"error": {"code", "message"}} with a code of the contract's spelling for the status. */

@@ -17,6 +17,7 @@ libbelfry_a_SOURCES += \
 	daemon/serve/api_reference.c \
 	daemon/serve/api_runs.c \
 	daemon/serve/api_schemas.c \
+	daemon/serve/api_secrets.c \
 	daemon/serve/api_shape.c \
 	daemon/serve/api_start.c \
 	daemon/serve/api_steps.c \

@@ -74,6 +74,17 @@ enum { RESULTS_ARTIFACTS = 1, RESULTS_WORK_ITEMS = 2, RESULTS_LOG = 4, RESULTS_A
 
 enum work_items { WORK_ITEMS_UNSET, WORK_ITEMS_API, WORK_ITEMS_FILE };
 
+#define SECRET_TEXT_MAX 65536
+
+/* What runs may be given from the vault: a JSON object. */
+struct secret_config {
+    char *name;
+    char *description;          /* NULL: none */
+    char *file;                 /* that holds it, and is read anew each time; or NULL: */
+    struct secret value;
+    bool writable;              /* runs may put another value into the file */
+};
+
 /* A process; and a step of one, which is all that a process with a command is. */
 struct process_config {
     char *name;                 /* the process's, for its steps too; of a [step …] as it is written, the step's */
@@ -89,6 +100,7 @@ struct process_config {
     char *cwd;                  /* NULL: the step's own folder */
     char *user;                 /* NULL: the daemon's */
     struct words env;           /* NAME=VALUE each */
+    struct words secrets;       /* local: names of [secret …]: what its runs may read from the vault */
     int64_t timeout_ms;         /* 0: none */
     int64_t kill_grace_ms;
     struct words artifacts;     /* globs relative to the step's folder */
@@ -101,7 +113,7 @@ struct process_config {
     char *input;                /* jq program, or NULL */
     struct words step_names;    /* local: as written, or none: it has a command */
     struct process_config **steps;   /* of its own, with what they have of the process; as many as there are names */
-    int64_t work_items;         /* enum work_items; WORK_ITEMS_UNSET: files for a command, the API for a step */
+    int64_t work_items;         /* enum work_items; of a process with steps perhaps WORK_ITEMS_UNSET: the API */
     bool each;                  /* of a step: a step run for each work item */
     unsigned results;           /* RESULTS_… bits */
     int64_t keep_results_ms;
@@ -214,6 +226,7 @@ struct config {
     struct workspace_config **workspaces;   size_t workspace_count;
     struct process_config **processes;      size_t process_count;
     struct process_config **steps;          size_t step_count;       /* as they are written */
+    struct secret_config **secrets;         size_t secret_count;
     struct calendar_config **calendars;     size_t calendar_count;
     struct schedule_config *schedules;      size_t schedule_count;   /* one block: ten thousand are normal */
     struct watch_config **watches;          size_t watch_count;
@@ -238,8 +251,13 @@ void config_release(struct config *config);
 /* By name; NULL when there is none. */
 const struct process_config *config_process(const struct config *config, const char *name);
 const struct workspace_config *config_workspace(const struct config *config, const char *name);
+const struct secret_config *config_secret(const struct config *config, const char *name);
+/* The step of that name; NULL when there is none, or no process. */
+const struct process_config *config_step_named(const struct process_config *process, const char *name);
+/* True when runs of the step (or process with a command) may read that secret. */
+bool config_may_read_secret(const struct process_config *step, const char *secret);
 
-/* True when its runs go through steps, or use the work item API: they have a flow (core/flow.h). */
+/* True when its runs go through steps, or use what is served to runs: they have a flow (core/flow.h). */
 bool config_has_flow(const struct process_config *process);
 /* How many steps it has (at least one), and one of them: of a process with a command, the process itself. */
 size_t config_steps(const struct process_config *process);

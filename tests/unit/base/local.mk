@@ -18,6 +18,7 @@ BASE_TESTS = \
 	tests/unit/base/json_test \
 	tests/unit/base/secret_test \
 	tests/unit/base/text_code_test \
+	tests/unit/base/transit_test \
 	tests/unit/base/vault_test
 check_PROGRAMS += $(BASE_TESTS)
 TESTS += $(BASE_TESTS)
@@ -39,5 +40,7 @@ tests_unit_base_file_edge_test_SOURCES = tests/unit/base/file_edge_test.c
 tests_unit_base_file_edge_test_LDADD = $(UNIT_LIBS)
 tests_unit_base_units_edge_test_SOURCES = tests/unit/base/units_edge_test.c
 tests_unit_base_units_edge_test_LDADD = $(UNIT_LIBS)
+tests_unit_base_transit_test_SOURCES = tests/unit/base/transit_test.c
+tests_unit_base_transit_test_LDADD = $(UNIT_LIBS)
 tests_unit_base_vault_test_SOURCES = tests/unit/base/vault_test.c
 tests_unit_base_vault_test_LDADD = $(UNIT_LIBS)
