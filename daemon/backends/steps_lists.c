@@ -9,6 +9,7 @@
 
 #include "belfry/base/file.h"
 #include "belfry/base/log.h"
+#include "belfry/base/text.h"
 #include "steps_internal.h"
 
 #define LIST "work-items-out"
@@ -30,9 +31,22 @@ struct reading {
     struct listed *files;
     size_t file_count, cap;
     struct record *records;
-    int status;
+    int status;                          /* the store's */
     struct error error;
+    struct buf bad;                      /* what is wrong with the list; "": nothing */
 };
+
+/* The last one that was taken. */
+static void drop_file(struct reading *r)
+{
+    struct item_file *file = &r->files[--r->file_count].file;
+    char *path = file_join(r->dir, file->id);
+
+    if (path != NULL)
+        (void)unlink(path);
+    free(path);
+    item_file_close(file);
+}
 
 /* --- on the thread pool ------------------------------------------------------------------------------------------- */
 
@@ -45,7 +59,9 @@ static void take_file(struct reading *r, int beside, size_t output, const char *
     char *to;
 
     if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-        log_warning("step run %s: the work item's file %s is no file beside its list: it is left out", r->id, name);
+        buf_adds(&r->bad, LIST "/workitems.json names the file ");
+        text_printable(name, strlen(name), &r->bad);
+        buf_adds(&r->bad, ", which is no file beside it");
         if (fd >= 0)
             (void)close(fd);
         return;
@@ -72,21 +88,35 @@ static void take_file(struct reading *r, int beside, size_t output, const char *
     (void)close(fd);
 }
 
+static void take_item(struct reading *r, int beside, size_t index, json_t *item)
+{
+    json_t *files = json_object_get(item, "files"), *where;
+    const char *name;
+
+    if (!json_is_object(item) || (files != NULL && !json_is_null(files) && !json_is_object(files))) {
+        buf_addf(&r->bad, LIST "/workitems.json: item %zu is not {\"payload\": …, \"files\": {name: path}}", index + 1);
+        return;
+    }
+    json_object_foreach(files, name, where) {
+        if (r->status == 0 && r->bad.len == 0)
+            take_file(r, beside, index, name, json_string_value(where));
+    }
+}
+
 static void read_list(uv_work_t *work)
 {
     struct reading *r = work->data;
     char *path = file_join(r->folder, LIST);
     int beside = path != NULL ? open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
-    json_t *item, *where;
-    const char *name;
+    json_t *item;
     size_t i;
 
     r->list = local_read_list(r->folder, LIST, r->notes);
+    if (r->list == NULL)
+        buf_adds(&r->bad, json_array_size(r->notes) > 0 ? json_string_value(json_array_get(r->notes, 0)) : "its list of outputs cannot be read");
     json_array_foreach(r->list, i, item) {
-        json_object_foreach(json_object_get(item, "files"), name, where) {
-            if (r->status == 0 && beside >= 0)
-                take_file(r, beside, i, name, json_string_value(where));
-        }
+        if (r->status == 0 && r->bad.len == 0)
+            take_item(r, beside, i, item);
     }
     if (beside >= 0)
         (void)close(beside);
@@ -102,6 +132,7 @@ static void reading_free(struct reading *r)
     free(r->files);
     free(r->records);
     free(r->folder);
+    buf_close(&r->bad);
     json_decref(r->list);
     json_decref(r->notes);
     free(r);
@@ -166,19 +197,23 @@ static void try_again(struct reading *r)
     reading_free(r);
 }
 
-/* There is a list, and nobody can read it: whatever the command said, what it made is not known. */
-static void refuse_list(struct steps_task *task, const struct reading *r)
+/* There is a list, and not all of it can be had: whatever the command said, what it made is not known. Nothing of it goes on. */
+static void refuse_list(struct steps_task *task, struct reading *r)
 {
-    const char *why = json_string_value(json_array_get(r->notes, 0));
+    const char *why = buf_str(&r->bad);
 
-    log_warning("step run %s: %s", r->id, why != NULL ? why : "its list of outputs cannot be read");
+    log_warning("step run %s: %s", r->id, why);
+    json_decref(r->list);
+    r->list = NULL;
+    while (r->file_count > 0)
+        drop_file(r);
     if (task->end.outcome != RUN_COMPLETED)
         return;
     task->end.outcome = RUN_FAILED;
     free(task->end_words[0]);
     free(task->end_words[1]);
     task->end.error_code = task->end_words[0] = strdup("bad_outputs");
-    task->end.error_message = task->end_words[1] = strdup(why != NULL ? why : "its list of outputs cannot be read");
+    task->end.error_message = task->end_words[1] = strdup(why);
 }
 
 static void list_read(uv_work_t *work, int status)
@@ -188,7 +223,7 @@ static void list_read(uv_work_t *work, int status)
     struct steps_task *task = steps_task_find(run->steps, r->id);
 
     (void)status;
-    if (task != NULL && r->status == 0 && r->list == NULL)
+    if (task != NULL && r->status == 0 && r->bad.len > 0)
         refuse_list(task, r);
     if (task != NULL && !run->dropped && !run->steps->closing && r->status == 0)
         put_out(r, task);

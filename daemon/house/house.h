@@ -135,9 +135,9 @@ int house_configure(struct house *h, struct config *config, struct error *err);
 
 /* --- views.c --- */
 json_t *house_status(void *house);
-json_t *house_triggers(void *house);
-int house_pause(void *house, const char *kind, const char *name, bool paused);
-json_t *house_next(void *house, const char *schedule, int64_t from_ms, size_t count, struct error *err);
+json_t *house_triggers(void *house, const char *workspace);
+int house_pause(void *house, const char *workspace, const char *kind, const char *name, bool paused);
+json_t *house_next(void *house, const char *workspace, const char *schedule, int64_t from_ms, size_t count, struct error *err);
 char *house_console(void *house, const struct run_record *run, const char *step_run_id);
 json_t *house_record(void *house, const struct journal_row *row);
 bool house_ready(void *house, const char **why);

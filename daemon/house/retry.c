@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "belfry/backends/backend.h"
+#include "belfry/base/text.h"
 #include "house.h"
 
 struct wish {
@@ -16,6 +17,7 @@ struct wish {
     json_t *ids;                     /* NULL: all that failed */
     struct journal_read run, callback, steps, items;
     struct run_record record;
+    size_t inputs;                   /* work items that it was started with */
     struct flow *flow;               /* until the flows have it */
     struct flow_changes changes;
     struct callback_record told;     /* of the run; url NULL: none */
@@ -167,6 +169,35 @@ static void items_came(struct journal_read *read, int status)
     journal_commit(w->house->journal, &w->commit);
 }
 
+/* A run of one command is tried again as a whole, whichever of its items is named: the first that it does not have, or NULL. */
+static const char *not_its_own(const struct wish *w)
+{
+    const json_t *id;
+    size_t i;
+
+    json_array_foreach(w->ids, i, id) {
+        const char *text = json_string_value(id);
+        int64_t n;
+
+        if (strncmp(text, w->run_id, ID_SIZE - 1) != 0 || strncmp(text + ID_SIZE - 1, "-in-", 4) != 0 ||
+            text_int(text + ID_SIZE + 3, 0, (int64_t)w->inputs - 1, &n) != 0)
+            return text;
+    }
+    return NULL;
+}
+
+static void wish_for_whole(struct wish *w)
+{
+    const char *stranger = not_its_own(w);
+
+    if (stranger != NULL)
+        refuse(w, BF_ENOENT, "there is no work item %s", stranger);
+    else if (w->what != WISH_RETRY)
+        refuse(w, BF_EAGAIN, "run %s has no work items of its own: only the whole run can be tried again", w->run_id);
+    else
+        reopen(w);
+}
+
 static void steps_came(struct journal_read *read, int status)
 {
     struct wish *w = read->data;
@@ -176,12 +207,8 @@ static void steps_came(struct journal_read *read, int status)
         refuse(w, status, "%s", read->error.text);
         return;
     }
-    if (read->count == 0 && w->ids == NULL) {   /* it has no flow: it is tried again as a whole */
-        reopen(w);
-        return;
-    }
     if (read->count == 0) {
-        refuse(w, BF_EAGAIN, "run %s has no work items of its own: only the whole run can be tried again", w->run_id);
+        wish_for_whole(w);
         return;
     }
     if (backend_local_flow(&w->record, config_workspace(h->config, w->record.workspace), config_process(h->config, w->record.process),
@@ -210,6 +237,15 @@ static void callback_came(struct journal_read *read, int status)
     journal_read(h->journal, &w->steps);
 }
 
+static size_t count_inputs(const char *text)
+{
+    json_t *inputs = json_parse(text, strlen(text), NULL);
+    size_t count = json_array_size(inputs);
+
+    json_decref(inputs);
+    return count;
+}
+
 static void run_came(struct journal_read *read, int status)
 {
     struct wish *w = read->data;
@@ -222,6 +258,7 @@ static void run_came(struct journal_read *read, int status)
     }
     if (run_record_copy(&w->record, &read->rows[0].run) != 0)
         abort();
+    w->inputs = read->rows[0].input != NULL ? count_inputs(read->rows[0].input) : 1;
     if (!run_move_allowed(w->record.state, RUN_QUEUED)) {
         refuse(w, BF_EAGAIN, "run %s is %s: nothing of it can be tried again", w->run_id, run_state_name(w->record.state));
         return;

@@ -188,35 +188,47 @@ static json_t *trigger(const char *kind, const char *name, const char *process, 
 
 struct trigger_list {
     struct house *house;
+    const char *workspace;   /* NULL: of all */
     json_t *list;
     size_t index;
 };
 
+static bool is_of(const char *workspace, const struct process_config *process)
+{
+    return workspace == NULL || (process != NULL && strcmp(process->workspace->name, workspace) == 0);
+}
+
 static void add_schedule(void *data, const struct clock_view *view)
 {
     struct trigger_list *t = data;
-    json_t *o = trigger("schedule", view->name, view->process, view->paused, view->last_word);
     const struct config *c = t->house->config;
+    const struct schedule_config *s = t->index < c->schedule_count ? &c->schedules[t->index] : NULL;
+    json_t *o;
 
+    t->index++;   /* views come in the configuration's order */
+    if (s != NULL && strcmp(s->name, view->name) != 0)
+        s = NULL;
+    if (!is_of(t->workspace, s != NULL ? s->process : config_process(c, view->process)))
+        return;
+    o = trigger("schedule", view->name, view->process, view->paused, view->last_word);
     (void)json_put_time(o, "last", view->last_due_ms);
     if (view->next_due_ms != INT64_MAX && !view->paused)
         (void)json_put_time(o, "next", view->next_due_ms);
-    /* Views come in the configuration's order. */
-    if (t->index < c->schedule_count && strcmp(c->schedules[t->index].name, view->name) == 0) {
-        if (c->schedules[t->index].cron_text != NULL)
-            (void)json_put(o, "cron", c->schedules[t->index].cron_text);
-        else
-            (void)json_put_int(o, "every_ms", c->schedules[t->index].timing.every_ms);
-    }
-    t->index++;
+    if (s != NULL && s->cron_text != NULL)
+        (void)json_put(o, "cron", s->cron_text);
+    else if (s != NULL)
+        (void)json_put_int(o, "every_ms", s->timing.every_ms);
     (void)json_array_append_new(t->list, o);
 }
 
 static void add_watch(void *data, const struct watch_view *view)
 {
     struct trigger_list *t = data;
-    json_t *o = trigger("watch", view->name, view->process, view->paused, view->last_word);
+    json_t *o;
 
+    if (!is_of(t->workspace, config_process(t->house->config, view->process)))
+        return;
+    o = trigger("watch", view->name, view->process, view->paused, view->last_word);
     (void)json_put(o, "path", view->path);
     (void)json_object_set_new(o, "there", json_boolean(view->there));
     (void)json_object_set_new(o, "polling", json_boolean(view->polling));
@@ -229,8 +241,11 @@ static void add_watch(void *data, const struct watch_view *view)
 static void add_webhook(void *data, const struct webhook_view *view)
 {
     struct trigger_list *t = data;
-    json_t *o = trigger("webhook", view->name, view->process, view->paused, view->last_word);
+    json_t *o;
 
+    if (!is_of(t->workspace, config_process(t->house->config, view->process)))
+        return;
+    o = trigger("webhook", view->name, view->process, view->paused, view->last_word);
     (void)json_put(o, "path", view->path);
     (void)json_put_int(o, "accepted", (int64_t)view->accepted);
     (void)json_put_int(o, "repeated", (int64_t)view->repeated);
@@ -238,10 +253,10 @@ static void add_webhook(void *data, const struct webhook_view *view)
     (void)json_array_append_new(t->list, o);
 }
 
-json_t *house_triggers(void *house)
+json_t *house_triggers(void *house, const char *workspace)
 {
     struct house *h = house;
-    struct trigger_list t = { .house = h, .list = json_array() };
+    struct trigger_list t = { .house = h, .workspace = workspace, .list = json_array() };
 
     clock_each(h->clock, add_schedule, &t);
     watch_each(h->watches, add_watch, &t);
@@ -264,13 +279,33 @@ static void pause_written(struct commit *commit, int status)
     free(commit->data);
 }
 
-int house_pause(void *house, const char *kind, const char *name, bool paused)
+/* What a trigger of the configuration rings; NULL: there is no such trigger. */
+static const struct process_config *process_of(const struct config *c, const char *kind, const char *name)
+{
+    for (size_t i = 0; strcmp(kind, "schedule") == 0 && i < c->schedule_count; i++) {
+        if (strcmp(c->schedules[i].name, name) == 0)
+            return c->schedules[i].process;
+    }
+    for (size_t i = 0; strcmp(kind, "watch") == 0 && i < c->watch_count; i++) {
+        if (strcmp(c->watches[i]->name, name) == 0)
+            return c->watches[i]->process;
+    }
+    for (size_t i = 0; strcmp(kind, "webhook") == 0 && i < c->webhook_count; i++) {
+        if (strcmp(c->webhooks[i]->name, name) == 0)
+            return c->webhooks[i]->process;
+    }
+    return NULL;
+}
+
+int house_pause(void *house, const char *workspace, const char *kind, const char *name, bool paused)
 {
     struct house *h = house;
     size_t len = strlen(name) + 1;
     struct pause_word *p;
     int status = BF_ENOENT;
 
+    if (!is_of(workspace, process_of(h->config, kind, name)))
+        return BF_ENOENT;
     if (strcmp(kind, "schedule") == 0)
         status = clock_pause(h->clock, name, paused);
     else if (strcmp(kind, "watch") == 0)
@@ -326,7 +361,7 @@ static json_t *sorted(json_t *all, size_t count)
     return list;
 }
 
-json_t *house_next(void *house, const char *schedule, int64_t from_ms, size_t count, struct error *err)
+json_t *house_next(void *house, const char *workspace, const char *schedule, int64_t from_ms, size_t count, struct error *err)
 {
     const struct config *c = ((struct house *)house)->config;
     json_t *list = json_array();
@@ -338,7 +373,7 @@ json_t *house_next(void *house, const char *schedule, int64_t from_ms, size_t co
         const struct schedule_config *s = &c->schedules[i];
         int64_t due_ms = from_ms;
 
-        if (schedule != NULL && strcmp(schedule, s->name) != 0)
+        if ((schedule != NULL && strcmp(schedule, s->name) != 0) || !is_of(workspace, s->process))
             continue;
         found = true;
         for (size_t k = 0; k < count && (due_ms = timing_next(&s->timing, due_ms)) != INT64_MAX; k++)

@@ -371,7 +371,7 @@ static bool take_size_digit(struct gate *gate, int digit)
 {
     gate->chunk_size = gate->chunk_size * 16 + (uint64_t)digit;
     /* Checked at each digit, so it never comes near to overflowing. */
-    if (gate->chunk_size > (uint64_t)(gate->body_max - gate->body_seen))
+    if (gate->body_seen > gate->body_max || gate->chunk_size > (uint64_t)(gate->body_max - gate->body_seen))
         return refuse(gate, 413, "the body is larger than the limit");
     return true;
 }

@@ -51,8 +51,7 @@ void serve_status(struct serve_room *room, struct http_exchange *x, const struct
 
 void serve_triggers(struct serve_room *room, struct http_exchange *x, const struct route_args *args)
 {
-    (void)args;
-    serve_json(x, 200, room->host.triggers(room->host.data));
+    serve_json(x, 200, room->host.triggers(room->host.data, args->workspace));
 }
 
 void serve_next(struct serve_room *room, struct http_exchange *x, const struct route_args *args)
@@ -61,10 +60,10 @@ void serve_next(struct serve_room *room, struct http_exchange *x, const struct r
     struct error err;
     json_t *list;
 
-    (void)args;
     if (!serve_query_int(x, "n", 1, 1000, 5, &n) || !serve_query_time(x, "from", &from_ms))
         return;
-    list = room->host.next(room->host.data, http_query(x, "schedule"), from_ms != 0 ? from_ms : time_wall_ms(), (size_t)n, &err);
+    list = room->host.next(room->host.data, args->workspace, http_query(x, "schedule"), from_ms != 0 ? from_ms : time_wall_ms(), (size_t)n,
+                           &err);
     if (list != NULL)
         serve_json(x, 200, list);
     else
@@ -73,7 +72,7 @@ void serve_next(struct serve_room *room, struct http_exchange *x, const struct r
 
 static void set_pause(struct serve_room *room, struct http_exchange *x, const struct route_args *args, bool paused)
 {
-    int status = room->host.pause(room->host.data, args->at[0], args->at[1], paused);
+    int status = room->host.pause(room->host.data, args->workspace, args->at[0], args->at[1], paused);
 
     if (status == 0)
         serve_json(x, 200, json_pack("{s:b}", "paused", paused));

@@ -290,40 +290,6 @@ const struct process_config *api_process(const struct api_call *call, const char
 
 /* --- the gate ----------------------------------------------------------------------------------------------------- */
 
-/* The value behind "RC-WSKEY" or "Bearer". */
-static const char *presented_key(const struct http_exchange *x, const char *key_header, bool token)
-{
-    const char *header = http_header(x, "Authorization");
-
-    if (key_header != NULL && http_header(x, key_header) != NULL)
-        return http_header(x, key_header);
-    if (token && http_query(x, "token") != NULL)
-        return http_query(x, "token");
-    if (header == NULL)
-        return NULL;
-    if (strncasecmp(header, "RC-WSKEY ", 9) == 0)
-        header += 9;
-    else if (strncasecmp(header, "Bearer ", 7) == 0)
-        header += 7;
-    else
-        return NULL;
-    return header + strspn(header, " ");
-}
-
-static const struct workspace_config *find_workspace(struct serve_room *room, const char *word, size_t len)
-{
-    const struct config *c = room->host.config(room->host.data);
-
-    for (size_t i = 0; i < c->workspace_count; i++) {
-        const struct workspace_config *w = c->workspaces[i];
-
-        if (w->type == WORKSPACE_LOCAL && ((strlen(w->id) == len && strncmp(w->id, word, len) == 0) ||
-                                           (strlen(w->name) == len && strncmp(w->name, word, len) == 0)))
-            return w;
-    }
-    return NULL;
-}
-
 #define INLINE_ASSET_MAX (8 << 20)
 
 int64_t serve_body_limit(struct serve_room *room, struct http_exchange *x, int64_t usual)
@@ -335,31 +301,23 @@ int64_t serve_body_limit(struct serve_room *room, struct http_exchange *x, int64
     if (!serve_path_matches("/api/v1/workspaces/{}/assets/{}/uploads", path, &args) &&
         !serve_path_matches("/api/v1/workspaces/{}/assets/{}/uploads/", path, &args))
         return usual;
-    value = presented_key(x, NULL, false);
-    call.workspace = find_workspace(room, args.at[0], strlen(args.at[0]));
+    value = gate_value(x, NULL, false);
+    call.workspace = gate_workspace(room, args.at[0], strlen(args.at[0]));
     if (!http_is_local(x) && (value == NULL || (!keyring_knows(room->host.keyring, value, time_wall_ms()) && !api_run_token(&call, value))))
         return usual;
     return usual > INLINE_ASSET_MAX ? usual : INLINE_ASSET_MAX;
 }
 
-static void ask_for_key(struct http_exchange *x)
-{
-    static const char body[] = "{\"error\":{\"code\":\"UNAUTHORIZED\",\"message\":\"a key is needed here, and this is none that is good: "
-                               "Authorization: RC-WSKEY …\"}}";
-
-    http_respond(x, 401, "application/json", body, sizeof body - 1, &(struct http_header_pair) { "WWW-Authenticate", "RC-WSKEY" }, 1);
-}
-
 /* Whether who asks may do that here; it has been answered when not. */
 static bool may(struct api_call *call, const struct surface *surface, const struct operation *op)
 {
-    const char *value = presented_key(call->x, surface->key_header, op != NULL && op->token);
+    const char *value = gate_value(call->x, surface->key_header, op != NULL && op->token);
     const struct api_key *key;
 
     if (op != NULL && op->permission == RUN_TOKEN) {
         if (value != NULL && api_run_token(call, value))
             return true;
-        ask_for_key(call->x);
+        gate_ask_for_key(call->x, "UNAUTHORIZED");
         return false;
     }
     if (http_is_local(call->x)) {
@@ -374,7 +332,7 @@ static bool may(struct api_call *call, const struct surface *surface, const stru
         return true;
     }
     if (key == NULL) {
-        ask_for_key(call->x);
+        gate_ask_for_key(call->x, "UNAUTHORIZED");
         return false;
     }
     /* Another workspace, one that is not there, an operation that is not there: all the same to who may not see them. */
@@ -422,7 +380,7 @@ void api_request(struct serve_room *room, struct http_exchange *x)
     const struct surface *surface = surface_of(http_path(x));
     const char *rest = http_path(x) + strlen(surface->prefix);
     size_t len = strcspn(rest, "/");
-    struct api_call call = { .room = room, .x = x, .workspace = find_workspace(room, rest, len) };
+    struct api_call call = { .room = room, .x = x, .workspace = gate_workspace(room, rest, len) };
     char *path = strdup(rest + len);
     const struct operation *op;
     bool other_method;

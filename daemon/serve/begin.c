@@ -188,18 +188,31 @@ static int take_key(struct begin *b, int64_t now_ms, struct error *err)
     return 0;
 }
 
-static int fill(struct begin *b, json_t *body, struct error *err)
+/* A key is not to have the daemon read files of its machine, nor to say that somebody else asked. */
+static int check_limited(const json_t *body, struct error *err)
+{
+    if (json_object_get(body, "files") != NULL || json_object_get(body, "by") != NULL)
+        return error_set(err, BF_EINVAL, "\"files\" and \"by\" are taken over the socket alone: send files as those of a work item, by the"
+                         " Control Room API");
+    return 0;
+}
+
+static int fill(struct begin *b, json_t *body, const struct route_args *args, struct error *err)
 {
     struct firing *f = &b->firing;
     const char *by = json_str(body, "by"), *unknown = unknown_member(body);
     json_t *input = json_object_get(body, "input");
     int64_t now_ms = time_wall_ms();
-    int status;
+    int status = args->workspace != NULL ? check_limited(body, err) : 0;
 
+    if (status != 0)
+        return status;
     if (unknown != NULL)
         return error_set(err, BF_EINVAL, "\"%s\" is not known here: \"input\", \"files\" and \"by\" are", unknown);
+    if (args->workspace != NULL)
+        by = args->who;
     (void)snprintf(b->by, sizeof b->by, "%s", by != NULL && strlen(by) <= BY_MAX ? by : "socket");
-    f->kind = TRIGGER_MANUAL;
+    f->kind = args->workspace != NULL ? TRIGGER_API : TRIGGER_MANUAL;
     f->trigger_name = b->by;
     f->refuse_when_full = true;
     f->cb = rung;
@@ -223,7 +236,7 @@ void serve_begin(struct serve_room *room, struct http_exchange *x, const struct 
     json_t *body;
     int status;
 
-    if (process == NULL) {
+    if (process == NULL || gate_hides(args->workspace, process->workspace->name)) {
         http_respond_error(x, 404, "not_found", "there is no process %s", args->at[0]);
         return;
     }
@@ -241,7 +254,7 @@ void serve_begin(struct serve_room *room, struct http_exchange *x, const struct 
     b->config = config_hold(config);
     b->firing.process = process;
     room->open++;
-    status = fill(b, body, &err);
+    status = fill(b, body, args, &err);
     json_decref(body);
     if (status == 0) {
         room->host.bell->ring(room->host.bell->data, &b->firing);

@@ -1,5 +1,6 @@
 /* A run's console and the files of its results. */
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,6 +15,7 @@ struct file_ask {
     struct journal_read read;
     int64_t offset;
     char path[ARG_SIZE];     /* below the results; "" for the console */
+    char limit[LIMIT_SIZE];  /* of who asks */
 };
 
 static void ask_free(struct file_ask *ask)
@@ -106,11 +108,13 @@ static int open_result(struct file_ask *ask, const struct run_record *run)
 static void run_read(struct journal_read *read, int status)
 {
     struct file_ask *ask = read->data;
-    const struct run_record *run = status == 0 ? &read->rows[0].run : NULL;
+    const struct run_record *run = status == 0 && !gate_hides(ask->limit, read->rows[0].run.workspace) ? &read->rows[0].run : NULL;
     bool console = ask->path[0] == '\0';
     int fd;
 
     if (run == NULL) {
+        if (status == 0)
+            status = BF_ENOENT;
         http_respond_error(ask->x, status == BF_ENOENT ? 404 : 503, status == BF_ENOENT ? "not_found" : "unavailable",
                            "run %s cannot be read: %s", read->id, error_name(status));
         ask_free(ask);
@@ -127,8 +131,9 @@ static void run_read(struct journal_read *read, int status)
     ask_free(ask);
 }
 
-static void ask_for(struct serve_room *room, struct http_exchange *x, const char *id, const char *path, int64_t offset)
+static void ask_for(struct serve_room *room, struct http_exchange *x, const struct route_args *args, const char *path, int64_t offset)
 {
+    const char *id = args->at[0];
     struct file_ask *ask;
 
     if (!id_is_uuid(id)) {
@@ -142,6 +147,8 @@ static void ask_for(struct serve_room *room, struct http_exchange *x, const char
     }
     *ask = (struct file_ask) { .room = room, .x = x, .offset = offset };
     memcpy(ask->path, path, strlen(path) + 1);
+    if (args->workspace != NULL)
+        (void)snprintf(ask->limit, sizeof ask->limit, "%s", args->workspace);
     ask->read = (struct journal_read) { .kind = READ_RUN, .state = -1, .cb = run_read, .data = ask };
     memcpy(ask->read.id, id, sizeof ask->read.id);
     room->open++;
@@ -153,10 +160,10 @@ void serve_log(struct serve_room *room, struct http_exchange *x, const struct ro
     int64_t offset;
 
     if (serve_query_int(x, "offset", 0, INT64_MAX, 0, &offset))
-        ask_for(room, x, args->at[0], "", offset);
+        ask_for(room, x, args, "", offset);
 }
 
 void serve_file(struct serve_room *room, struct http_exchange *x, const struct route_args *args)
 {
-    ask_for(room, x, args->at[0], args->at[1], 0);
+    ask_for(room, x, args, args->at[1], 0);
 }

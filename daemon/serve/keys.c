@@ -7,22 +7,9 @@
 
 #define NAME_MAX_LEN 200
 
-static const struct workspace_config *local_workspace(struct serve_room *room, const char *word)
-{
-    const struct config *c = room->host.config(room->host.data);
-
-    for (size_t i = 0; i < c->workspace_count; i++) {
-        const struct workspace_config *w = c->workspaces[i];
-
-        if (w->type == WORKSPACE_LOCAL && (strcmp(w->name, word) == 0 || strcmp(w->id, word) == 0))
-            return w;
-    }
-    return NULL;
-}
-
 static json_t *describe(struct serve_room *room, const struct api_key *key)
 {
-    const struct workspace_config *w = local_workspace(room, key->workspace);
+    const struct workspace_config *w = gate_workspace(room, key->workspace, strlen(key->workspace));
     json_t *o = json_object();
 
     (void)json_put(o, "id", key->id);
@@ -75,7 +62,7 @@ void serve_keys(struct serve_room *room, struct http_exchange *x, const struct r
 
 void serve_workspace_keys(struct serve_room *room, struct http_exchange *x, const struct route_args *args)
 {
-    const struct workspace_config *w = local_workspace(room, args->at[0]);
+    const struct workspace_config *w = gate_workspace(room, args->at[0], strlen(args->at[0]));
 
     if (w != NULL)
         list(room, x, w);
@@ -87,7 +74,7 @@ void serve_workspace_keys(struct serve_room *room, struct http_exchange *x, cons
 static const struct api_key *named_key(struct serve_room *room, struct http_exchange *x, const struct route_args *args)
 {
     bool below = args->at[1][0] != '\0';
-    const struct workspace_config *w = below ? local_workspace(room, args->at[0]) : NULL;
+    const struct workspace_config *w = below ? gate_workspace(room, args->at[0], strlen(args->at[0])) : NULL;
     const struct api_key *key = keyring_find(room->host.keyring, args->at[below ? 1 : 0]);
 
     if (key != NULL && (!below || (w != NULL && strcmp(w->id, key->workspace) == 0)))
@@ -236,7 +223,7 @@ static bool read_change(struct http_exchange *x, const json_t *body, struct key_
 
 void serve_key_add(struct serve_room *room, struct http_exchange *x, const struct route_args *args)
 {
-    const struct workspace_config *w = local_workspace(room, args->at[0]);
+    const struct workspace_config *w = gate_workspace(room, args->at[0], strlen(args->at[0]));
     struct key_change change = { .kind = KEY_ADD };
     json_t *body;
 

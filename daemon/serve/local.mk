@@ -24,6 +24,7 @@ libbelfry_a_SOURCES += \
 	daemon/serve/api_workers.c \
 	daemon/serve/begin.c \
 	daemon/serve/files.c \
+	daemon/serve/gate.c \
 	daemon/serve/key_value.c \
 	daemon/serve/keyring.c \
 	daemon/serve/keys.c \

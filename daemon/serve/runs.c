@@ -1,5 +1,6 @@
 /* Runs: listed, shown (now, or when they have ended), canceled. */
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +13,7 @@ struct run_ask {
     struct serve_room *room;
     struct http_exchange *x;
     struct journal_read read;
-    char before[ID_SIZE];
+    char limit[LIMIT_SIZE];     /* of who asks */
     int64_t wait_until_ms;      /* monotonic; 0: not at all */
     bool waiting;               /* in the room's list, with a deadline */
     bool reading;
@@ -22,7 +23,7 @@ struct run_ask {
     TAILQ_ENTRY(run_ask) link;
 };
 
-static struct run_ask *ask_new(struct serve_room *room, struct http_exchange *x)
+static struct run_ask *ask_new(struct serve_room *room, struct http_exchange *x, const struct route_args *args)
 {
     struct run_ask *ask = calloc(1, sizeof *ask);
 
@@ -32,6 +33,8 @@ static struct run_ask *ask_new(struct serve_room *room, struct http_exchange *x)
     }
     ask->room = room;
     ask->x = x;
+    if (args->workspace != NULL)
+        (void)snprintf(ask->limit, sizeof ask->limit, "%s", args->workspace);
     heap_node_init(&ask->deadline);
     room->open++;
     return ask;
@@ -106,23 +109,26 @@ static bool read_state(struct http_exchange *x, int *state)
 
 void serve_runs(struct serve_room *room, struct http_exchange *x, const struct route_args *args)
 {
-    const char *before = http_query(x, "before");
+    const char *before = http_query(x, "before"), *workspace = http_query(x, "workspace");
     int64_t n, since_ms;
     struct run_ask *ask;
     int state;
 
-    (void)args;
     if (!serve_query_int(x, "n", 1, 1000, 20, &n) || !serve_query_time(x, "since", &since_ms) || !read_state(x, &state))
         return;
+    if (workspace != NULL && gate_hides(args->workspace, workspace)) {
+        http_respond_error(x, 403, "forbidden", "this key is of another workspace");
+        return;
+    }
     if (before != NULL && !id_is_uuid(before)) {
         http_respond_error(x, 400, "bad_query", "before has to be the id of a run");
         return;
     }
-    ask = ask_new(room, x);
+    ask = ask_new(room, x, args);
     if (ask == NULL)
         return;
     ask->read = (struct journal_read) { .kind = READ_RUNS, .process = http_query(x, "process"),
-        .workspace = http_query(x, "workspace"), .state = state, .since_ms = since_ms, .before_id = before,
+        .workspace = args->workspace != NULL ? ask->limit : workspace, .state = state, .since_ms = since_ms, .before_id = before,
         .limit = (size_t)n, .whole = true, .cb = runs_read, .data = ask };
     journal_read(room->host.journal, &ask->read);
 }
@@ -163,6 +169,8 @@ static void run_read(struct journal_read *read, int status)
     bool ended;
 
     ask->reading = false;
+    if (status == 0 && gate_hides(ask->limit, read->rows[0].run.workspace))
+        status = BF_ENOENT;
     if (status != 0) {
         answer_unreadable(ask, status);
         return;
@@ -250,7 +258,7 @@ void serve_run(struct serve_room *room, struct http_exchange *x, const struct ro
         http_respond_error(x, 404, "not_found", "there is no run with that id");
         return;
     }
-    ask = ask_new(room, x);
+    ask = ask_new(room, x, args);
     if (ask == NULL)
         return;
     ask->wait_until_ms = wait_ms > 0 ? time_mono_ms() + wait_ms : 0;
@@ -265,6 +273,8 @@ static void refused_cancel(struct journal_read *read, int status)
 {
     struct run_ask *ask = read->data;
 
+    if (status == 0 && gate_hides(ask->limit, read->rows[0].run.workspace))
+        status = BF_ENOENT;
     if (status != 0) {
         answer_unreadable(ask, status);
         return;
@@ -276,6 +286,7 @@ static void refused_cancel(struct journal_read *read, int status)
 
 void serve_cancel(struct serve_room *room, struct http_exchange *x, const struct route_args *args)
 {
+    const struct run_record *run = engine_run(room->host.engine, args->at[0]);
     const char *id = args->at[0], *reason;
     struct run_ask *ask;
     json_t *body;
@@ -288,13 +299,14 @@ void serve_cancel(struct serve_room *room, struct http_exchange *x, const struct
     if (body == NULL)
         return;
     reason = json_str(body, "reason");
-    if (engine_cancel(room->host.engine, time_now(), id, RUN_CANCELED, reason != NULL ? reason : "canceled by a person") == 0) {
+    if ((run == NULL || !gate_hides(args->workspace, run->workspace)) &&
+        engine_cancel(room->host.engine, time_now(), id, RUN_CANCELED, reason != NULL ? reason : "canceled by a person") == 0) {
         json_decref(body);
         serve_json(x, 202, json_pack("{s:b}", "accepted", 1));
         return;
     }
     json_decref(body);
-    ask = ask_new(room, x);
+    ask = ask_new(room, x, args);
     if (ask == NULL)
         return;
     ask->read = (struct journal_read) { .kind = READ_RUN, .state = -1, .cb = refused_cancel, .data = ask };

@@ -62,50 +62,51 @@ bool serve_query_time(struct http_exchange *x, const char *name, int64_t *wall_m
 
 /* --- routes ------------------------------------------------------------------------------------------------------- */
 
-enum door { DOOR_OPEN, DOOR_SOCKET };
-
 struct route {
     const char *method;
-    const char *path;     /* {} stands for one segment, * at the end for the rest */
-    enum door door;
+    const char *path;          /* {} stands for one segment, * at the end for the rest */
+    uint32_t permissions;      /* that a key needs: over the socket none is asked for */
     route_fn serve;
 };
 
+#define READS_RUNS (MAY(MAY_READ_RUNS) | MAY(MAY_READ_WORK_ITEMS))
+#define READS_FILES (MAY(MAY_READ_RUN_OUTPUTS) | MAY(MAY_READ_WORK_ITEMS))
+
 static const struct route routes[] = {
-    { "GET", "/healthz", DOOR_OPEN, serve_health },
-    { "GET", "/readyz", DOOR_OPEN, serve_ready },
-    { "POST", "/callbacks/{}", DOOR_OPEN, serve_callback },
-    { "GET", "/files/{}/*", DOOR_OPEN, serve_link },
-    { "GET", "/item-files/{}", DOOR_OPEN, serve_item_file },
-    { "POST", "/uploads/{}", DOOR_OPEN, serve_upload },
-    { "PUT", "/uploads/{}", DOOR_OPEN, serve_upload },
-    { "PUT", "/asset-uploads/{}", DOOR_OPEN, serve_upload },
-    { "POST", "/asset-uploads/{}", DOOR_OPEN, serve_upload },
-    { "GET", "/api/v1/openapi.json", DOOR_OPEN, serve_reference },
-    { "GET", "/api/", DOOR_OPEN, serve_api_page },
-    { "GET", "/metrics", DOOR_SOCKET, serve_metrics },
-    { "GET", "/belfry/v1/status", DOOR_SOCKET, serve_status },
-    { "GET", "/belfry/v1/triggers", DOOR_SOCKET, serve_triggers },
-    { "GET", "/belfry/v1/next", DOOR_SOCKET, serve_next },
-    { "POST", "/belfry/v1/triggers/{}/{}/pause", DOOR_SOCKET, serve_pause },
-    { "POST", "/belfry/v1/triggers/{}/{}/resume", DOOR_SOCKET, serve_resume },
-    { "POST", "/belfry/v1/reload", DOOR_SOCKET, serve_reload },
-    { "GET", "/belfry/v1/runs", DOOR_SOCKET, serve_runs },
-    { "GET", "/belfry/v1/runs/{}", DOOR_SOCKET, serve_run },
-    { "GET", "/belfry/v1/runs/{}/log", DOOR_SOCKET, serve_log },
-    { "GET", "/belfry/v1/runs/{}/files/*", DOOR_SOCKET, serve_file },
-    { "POST", "/belfry/v1/runs/{}/cancel", DOOR_SOCKET, serve_cancel },
-    { "POST", "/belfry/v1/runs/{}/retry", DOOR_SOCKET, serve_retry },
-    { "POST", "/belfry/v1/processes/{}/runs", DOOR_SOCKET, serve_begin },
-    { "GET", "/belfry/v1/keys", DOOR_SOCKET, serve_keys },
-    { "GET", "/belfry/v1/keys/{}", DOOR_SOCKET, serve_key },
-    { "POST", "/belfry/v1/keys/{}", DOOR_SOCKET, serve_key_edit },
-    { "DELETE", "/belfry/v1/keys/{}", DOOR_SOCKET, serve_key_remove },
-    { "GET", "/belfry/v1/workspaces/{}/keys", DOOR_SOCKET, serve_workspace_keys },
-    { "POST", "/belfry/v1/workspaces/{}/keys", DOOR_SOCKET, serve_key_add },
-    { "GET", "/belfry/v1/workspaces/{}/keys/{}", DOOR_SOCKET, serve_key },
-    { "POST", "/belfry/v1/workspaces/{}/keys/{}", DOOR_SOCKET, serve_key_edit },
-    { "DELETE", "/belfry/v1/workspaces/{}/keys/{}", DOOR_SOCKET, serve_key_remove },
+    { "GET", "/healthz", FOR_ALL, serve_health },
+    { "GET", "/readyz", FOR_ALL, serve_ready },
+    { "POST", "/callbacks/{}", FOR_ALL, serve_callback },
+    { "GET", "/files/{}/*", FOR_ALL, serve_link },
+    { "GET", "/item-files/{}", FOR_ALL, serve_item_file },
+    { "POST", "/uploads/{}", FOR_ALL, serve_upload },
+    { "PUT", "/uploads/{}", FOR_ALL, serve_upload },
+    { "PUT", "/asset-uploads/{}", FOR_ALL, serve_upload },
+    { "POST", "/asset-uploads/{}", FOR_ALL, serve_upload },
+    { "GET", "/api/v1/openapi.json", FOR_ALL, serve_reference },
+    { "GET", "/api/", FOR_ALL, serve_api_page },
+    { "GET", "/metrics", MAY(MAY_READ_RUNS), serve_metrics },
+    { "GET", "/belfry/v1/status", FOR_OPERATOR, serve_status },
+    { "GET", "/belfry/v1/triggers", MAY(MAY_READ_PROCESSES), serve_triggers },
+    { "GET", "/belfry/v1/next", MAY(MAY_READ_PROCESSES), serve_next },
+    { "POST", "/belfry/v1/triggers/{}/{}/pause", MAY(MAY_TRIGGER_PROCESSES), serve_pause },
+    { "POST", "/belfry/v1/triggers/{}/{}/resume", MAY(MAY_TRIGGER_PROCESSES), serve_resume },
+    { "POST", "/belfry/v1/reload", FOR_OPERATOR, serve_reload },
+    { "GET", "/belfry/v1/runs", READS_RUNS, serve_runs },
+    { "GET", "/belfry/v1/runs/{}", READS_RUNS, serve_run },
+    { "GET", "/belfry/v1/runs/{}/log", MAY(MAY_READ_RUN_OUTPUTS), serve_log },
+    { "GET", "/belfry/v1/runs/{}/files/*", READS_FILES, serve_file },
+    { "POST", "/belfry/v1/runs/{}/cancel", MAY(MAY_TRIGGER_PROCESSES), serve_cancel },
+    { "POST", "/belfry/v1/runs/{}/retry", MAY(MAY_WRITE_WORK_ITEMS), serve_retry },
+    { "POST", "/belfry/v1/processes/{}/runs", MAY(MAY_TRIGGER_PROCESSES), serve_begin },
+    { "GET", "/belfry/v1/keys", FOR_OPERATOR, serve_keys },
+    { "GET", "/belfry/v1/keys/{}", FOR_OPERATOR, serve_key },
+    { "POST", "/belfry/v1/keys/{}", FOR_OPERATOR, serve_key_edit },
+    { "DELETE", "/belfry/v1/keys/{}", FOR_OPERATOR, serve_key_remove },
+    { "GET", "/belfry/v1/workspaces/{}/keys", FOR_OPERATOR, serve_workspace_keys },
+    { "POST", "/belfry/v1/workspaces/{}/keys", FOR_OPERATOR, serve_key_add },
+    { "GET", "/belfry/v1/workspaces/{}/keys/{}", FOR_OPERATOR, serve_key },
+    { "POST", "/belfry/v1/workspaces/{}/keys/{}", FOR_OPERATOR, serve_key_edit },
+    { "DELETE", "/belfry/v1/workspaces/{}/keys/{}", FOR_OPERATOR, serve_key_remove },
 };
 
 #define ROUTE_COUNT (sizeof routes / sizeof *routes)
@@ -146,19 +147,10 @@ static void refuse_method(struct http_exchange *x, const char *allow)
     http_respond(x, 405, "application/json", body, sizeof body - 1, &(struct http_header_pair) { "Allow", allow }, 1);
 }
 
-static void ask_for_key(struct http_exchange *x)
-{
-    static const char body[] = "{\"error\":{\"code\":\"unauthorized\",\"message\":\"a key is needed here: Authorization: "
-                               "RC-WSKEY …\"}}";
-
-    http_respond(x, 401, "application/json", body, sizeof body - 1,
-                 &(struct http_header_pair) { "WWW-Authenticate", "RC-WSKEY" }, 1);
-}
-
 void serve_request(struct serve_room *room, struct http_exchange *x)
 {
     const char *path = http_path(x), *method = http_method(x), *allow = NULL;
-    struct route_args args;
+    struct route_args args = { .workspace = NULL };
 
     if (api_owns(path)) {
         api_request(room, x);
@@ -168,10 +160,8 @@ void serve_request(struct serve_room *room, struct http_exchange *x)
         if (!serve_path_matches(routes[i].path, path, &args))
             continue;
         allow = routes[i].method;
-        if (routes[i].door == DOOR_SOCKET && !http_is_local(x)) {
-            ask_for_key(x);
+        if (!gate_lets(room, x, routes[i].permissions, &args))
             return;
-        }
         if (serve_method_matches(routes[i].method, method)) {
             routes[i].serve(room, x, &args);
             return;
@@ -179,9 +169,7 @@ void serve_request(struct serve_room *room, struct http_exchange *x)
     }
     if (allow != NULL)
         refuse_method(x, allow);
-    else if (!http_is_local(x) && strncmp(path, "/hooks/", 7) != 0)
-        ask_for_key(x);   /* what is not there is not told from what may not be seen */
-    else
+    else if (strncmp(path, "/hooks/", 7) == 0 || gate_lets(room, x, FOR_ANY_KEY, &args))   /* what is not there is told to who has a key */
         http_respond_error(x, 404, "not_found", "there is nothing at this path");
 }
 

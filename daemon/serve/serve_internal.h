@@ -1,5 +1,6 @@
 /*
- * Inside the serving room: serve.c has the table of routes; admin.c, runs.c, files.c and begin.c have its rows.
+ * Inside the serving room: serve.c has the table of routes, gate.c lets in or not; admin.c, runs.c, files.c and begin.c have its
+ * rows.
  */
 #ifndef BELFRY_SERVE_INTERNAL_H
 #define BELFRY_SERVE_INTERNAL_H
@@ -15,7 +16,11 @@
 /* What stands in a path's place holders; the last may be the rest of the path. */
 struct route_args {
     char at[ARGS_MAX][ARG_SIZE];
+    const char *workspace;           /* the name of the one whose things alone are shown, for this call; NULL: of all */
+    const char *who;                 /* with a workspace: the key's name */
 };
+
+#define LIMIT_SIZE 65                /* of a workspace's name that is kept */
 
 struct run_ask;
 TAILQ_HEAD(run_ask_list, run_ask);
@@ -47,6 +52,23 @@ json_t *serve_body(struct http_exchange *x);
 bool serve_query_int(struct http_exchange *x, const char *name, int64_t low, int64_t high, int64_t otherwise, int64_t *value);
 /* A query argument as a time, 0 when it is not given: false when it was refused. */
 bool serve_query_time(struct http_exchange *x, const char *name, int64_t *wall_ms);
+
+/* --- gate.c --- */
+/* What a route of Belfry's own asks of a key: bits 1 << enum permission, or: */
+#define FOR_ALL UINT32_C(0)          /* nobody is asked */
+#define FOR_ANY_KEY (UINT32_C(1) << 31)
+#define FOR_OPERATOR UINT32_MAX      /* no key will do: who may open the socket */
+#define MAY(permission) (UINT32_C(1) << (permission))
+/* False when it has been refused. args get the workspace that a key is limited to. */
+bool gate_lets(struct serve_room *room, struct http_exchange *x, uint32_t permissions, struct route_args *args);
+/* True when what lies in the workspace is not to be seen with that limit (NULL or "": none). */
+bool gate_hides(const char *limit, const char *workspace);
+/* The value behind "RC-WSKEY" or "Bearer", in that header (NULL: none), or as ?token= when it may. */
+const char *gate_value(const struct http_exchange *x, const char *key_header, bool token);
+/* 401, in the words of the route: "unauthorized", or the API's. */
+void gate_ask_for_key(struct http_exchange *x, const char *code);
+/* A local workspace, by its id or name. */
+const struct workspace_config *gate_workspace(const struct serve_room *room, const char *word, size_t len);
 
 /* --- admin.c --- */
 void serve_health(struct serve_room *room, struct http_exchange *x, const struct route_args *args);

@@ -64,7 +64,7 @@ void serve_retry(struct serve_room *room, struct http_exchange *x, const struct 
         abort();
     *ask = (struct retry_ask) { room, x };
     room->open++;
-    room->host.wish(room->host.data, NULL, args->at[0], WISH_RETRY, ids, retried, ask);
+    room->host.wish(room->host.data, args->workspace, args->at[0], WISH_RETRY, ids, retried, ask);
     json_decref(body);
 }
 
@@ -115,15 +115,12 @@ static void run_done(void *data, int status, const struct error *why)
 static void next_run(struct batch *b)
 {
     struct serve_room *room = b->call.room;
-    const json_t *ids;
-
     if (b->at == NULL) {
         serve_json(b->call.x, 200, json_pack("{s:b}", "accepted", 1));
         batch_free(b);
         return;
     }
-    ids = json_object_iter_value(b->at);
-    room->host.wish(room->host.data, b->call.workspace->name, json_object_iter_key(b->at), b->what, json_is_array(ids) ? ids : NULL, run_done, b);
+    room->host.wish(room->host.data, b->call.workspace->name, json_object_iter_key(b->at), b->what, json_object_iter_value(b->at), run_done, b);
 }
 
 static void waiting_written(struct commit *commit, int status)
@@ -190,7 +187,7 @@ static void add_to_run(struct batch *b, const char *run_id, const char *id)
 static bool sort_item(struct batch *b, const char *id)
 {
     const struct item_record *item = row_of(&b->read, id);
-    char run_id[ID_SIZE];
+    char run_id[ID_SIZE], named[ITEM_ID_SIZE];
 
     if (item != NULL && strcmp(item->workspace, b->call.workspace->id) != 0)
         return false;
@@ -202,11 +199,9 @@ static bool sort_item(struct batch *b, const char *id)
     }
     if (item == NULL && !run_of_item(id, run_id))
         return false;
-    /* The run is one command, and the item all that it had: the run is meant. */
-    if (b->what == WISH_RETRY)
-        (void)json_object_set_new(b->runs, item != NULL ? item->run_id : run_id, json_true());
-    else
-        add_to_run(b, item != NULL ? item->run_id : run_id, id);
+    if (item != NULL)   /* a client had made it, and a run of one command took it */
+        item_input_id(item->run_id, 0, named);
+    add_to_run(b, item != NULL ? item->run_id : run_id, item != NULL ? named : id);
     return true;
 }
 

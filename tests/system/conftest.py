@@ -1,6 +1,7 @@
 """The real programs, from outside: a daemon in a folder of its own, and what a test needs to ring and watch it."""
 import contextlib
 import http.client
+import http.server
 import json
 import os
 import pathlib
@@ -29,6 +30,31 @@ def until(condition, what, patience=PATIENCE):
             return value
         time.sleep(0.02)
     raise AssertionError(f"waited {patience} s in vain: {what}")
+
+
+def bearer(key):
+    return {"Authorization": f"RC-WSKEY {key}"}
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def serving(handler):
+    """An HTTP server on the loopback; handler.url says where."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    handler.url = f"http://127.0.0.1:{server.server_address[1]}"
+    handler.log_message = lambda *words: None
+    try:
+        yield handler
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -175,6 +201,12 @@ type = local
 
     def run_and_wait(self, process, **body):
         return self.ended(self.begin(process, **body))
+
+    def add_key(self, permissions=("all",), workspace="here", **more):
+        """A key of the workspace, as it is shown once."""
+        answer = self.api("POST", f"/belfry/v1/workspaces/{workspace}/keys", dict({"name": "test", "permissions": list(permissions)}, **more))
+        assert answer.status == 200, answer.body
+        return answer.json
 
     def cli(self, *words, check=True, env=None):
         done = subprocess.run([str(BUILD / "belfry"), "-c", str(self.config), *words], env=dict(self.env, **(env or {})),

@@ -5,12 +5,11 @@ import http.client
 import json
 import pathlib
 import random
-import socket
 import sys
 import threading
 import time
 
-from conftest import ENDS, until
+from conftest import ENDS, free_port, until
 
 CONFIG = """
 [workspace cloud]
@@ -139,12 +138,6 @@ def check(daemon, room, acknowledged, dropped):
         assert files == sorted(dropped[kind]), "a file was lost, or rang twice"
     assert list((daemon.folder / "results").rglob(".staging-*")) == []
     return len(runs), len([i for i in state["work_items"] if not i["process_run"]])
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def rampage(daemon, room, kills, seed, say=lambda text: None):

@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 
-from conftest import until
+from conftest import bearer, until
 
 CONFIG = """
 [process good]
@@ -36,20 +36,10 @@ command = true
 """
 
 
-def make_key(daemon, permissions, workspace="here", **more):
-    answer = daemon.api("POST", f"/belfry/v1/workspaces/{workspace}/keys", dict({"name": "test", "permissions": permissions}, **more))
-    assert answer.status == 200, answer.body
-    return answer.json
-
-
-def bearer(key):
-    return {"Authorization": f"RC-WSKEY {key}"}
-
-
 @pytest.fixture
 def api(daemon):
     daemon.start(CONFIG)
-    key = make_key(daemon, ["all"])["key"]
+    key = daemon.add_key()["key"]
 
     def call(method, path, body=None, headers=None, status=200, workspace="here"):
         answer = daemon.tcp(method, f"/api/v1/workspaces/{workspace}{path}", body, dict(bearer(key), **(headers or {})))
@@ -89,14 +79,14 @@ def all_operations(daemon):
 
 def test_every_route_with_every_permission(daemon):
     daemon.start(CONFIG)
-    names = make_key(daemon, ["all"])["permissions"]
+    names = daemon.add_key()["permissions"]
     assert len(names) == 16
-    keys = {name: make_key(daemon, [name])["key"] for name in names}
-    nothing = make_key(daemon, [])["key"]
-    elsewhere = make_key(daemon, ["all"], "there")["key"]
-    deleted = make_key(daemon, ["all"])
+    keys = {name: daemon.add_key([name])["key"] for name in names}
+    nothing = daemon.add_key([])["key"]
+    elsewhere = daemon.add_key(["all"], "there")["key"]
+    deleted = daemon.add_key()
     assert daemon.api("DELETE", f"/belfry/v1/keys/{deleted['id']}").status == 200
-    everything = make_key(daemon, ["all"])["key"]
+    everything = daemon.add_key()["key"]
     count = 0
     for method, _, path, operation in all_operations(daemon):
         def status(workspace, headers):
@@ -129,7 +119,7 @@ def test_every_route_with_every_permission(daemon):
 
 def test_both_schemes_and_a_key_that_expires(daemon):
     daemon.start(CONFIG)
-    key = make_key(daemon, [])
+    key = daemon.add_key([])
     for scheme in ("RC-WSKEY", "Bearer", "rc-wskey", "BEARER"):
         assert daemon.tcp("GET", "/api/v1/workspaces/here", headers={"Authorization": f"{scheme} {key['key']}"}).status == 200
     uses = json.loads(daemon.cli("--json", "keys", "show", key["id"]).stdout)
@@ -139,7 +129,7 @@ def test_both_schemes_and_a_key_that_expires(daemon):
     assert json.loads(daemon.cli("--json", "keys", "show", key["id"]).stdout)["uses"] == 4
     from datetime import datetime, timedelta, timezone
     soon = (datetime.now(timezone.utc) + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%S.999Z")
-    short = make_key(daemon, [], expires_at=soon)["key"]
+    short = daemon.add_key([], expires_at=soon)["key"]
     until(lambda: daemon.tcp("GET", "/api/v1/workspaces/here", headers=bearer(short)).status == 401, "the key expires")
     # Two keys live side by side: rotation takes none of the other's time.
     assert daemon.tcp("GET", "/api/v1/workspaces/here", headers=bearer(key["key"])).status == 200
@@ -344,7 +334,7 @@ workspace = here
 command = sleep 600
 """.replace("{{", "{").replace("}}", "}")
     daemon.start(producer)
-    key = make_key(daemon, ["all"])["key"]
+    key = daemon.add_key()["key"]
 
     def api(path, status=200):
         answer = daemon.tcp("GET", f"/api/v1/workspaces/here{path}", headers=bearer(key))
@@ -493,7 +483,7 @@ command = echo "$$BELFRY_RUN_ID" >> {daemon.folder}/started; cp "$$BELFRY_INPUT"
 """)
     daemon.config.write_text(daemon.config.read_text().replace("127.0.0.1:0", f"127.0.0.1:{port}"))
     daemon.start()
-    key = make_key(daemon, ["all"])
+    key = daemon.add_key()
     near.env["FAR_KEY"] = key["key"]
     workspace = daemon.api("GET", "/api/v1/workspaces/here").json["id"]
     near.start(f"""
@@ -580,7 +570,7 @@ def test_assets_as_the_storage_client_uses_them(api):
         api("POST", f"/assets/{asset['id']}/uploads", body, status=400)
     api("GET", f"/assets/{asset['id']}/uploads/{uuid.uuid4()}", status=404)
     api("GET", f"/assets/{asset['id']}/uploads/wat", status=404)
-    there = make_key(api.daemon, ["all"], "there")["key"]
+    there = api.daemon.add_key(["all"], "there")["key"]
     for method, path in (("GET", f"/assets/{asset['id']}"), ("DELETE", f"/assets/{asset['id']}"), ("GET", "/assets/name%3Amy%20cfg")):
         assert api.daemon.tcp(method, "/api/v1/workspaces/there" + path, headers=bearer(there)).status == 404
     assert api.daemon.tcp("GET", "/api/v1/workspaces/there/assets", headers=bearer(there)).json["data"] == []

@@ -7,9 +7,7 @@ import uuid
 
 import pytest
 
-from conftest import Daemon, until
-from kills import free_port
-from test_api import bearer, make_key
+from conftest import Daemon, bearer, free_port, until
 
 CONFIG = """
 [process good]
@@ -27,7 +25,7 @@ command = false
 @pytest.fixture
 def old(daemon):
     daemon.start(CONFIG)
-    key = make_key(daemon, ["all"])["key"]
+    key = daemon.add_key()["key"]
 
     def call(method, path, body=None, status=200, headers=None, prefix="process-v1"):
         answer = daemon.tcp(method, f"/{prefix}/workspaces/here{path}", body, bearer(key) if headers is None else headers)
@@ -129,8 +127,8 @@ def test_work_items(old):
 
 def test_the_gate_stands_before_them_too(old):
     good = old.processes["good"]
-    reader = make_key(old.daemon, ["read_processes"])["key"]
-    elsewhere = old.daemon.api("POST", "/belfry/v1/workspaces/here/keys", {"name": "x", "permissions": []}).json["key"]
+    reader = old.daemon.add_key(["read_processes"])["key"]
+    elsewhere = old.daemon.add_key([])["key"]
     for prefix in ("process-v1", "workspace-v1"):
         path = f"/processes/{good}/runs"
         old("POST", path, {}, prefix=prefix, headers={}, status=401)
@@ -162,7 +160,7 @@ def test_a_belfry_speaks_them_to_a_belfry(daemon, tmp_path_factory, dialect, pre
     daemon.configure(CONFIG)
     daemon.config.write_text(daemon.config.read_text().replace("127.0.0.1:0", f"127.0.0.1:{port}"))
     daemon.start()
-    near.env["FAR_KEY"] = make_key(daemon, ["all"])["key"]
+    near.env["FAR_KEY"] = daemon.add_key()["key"]
     process = daemon.api("GET", "/api/v1/workspaces/here/processes").json["data"][0]["id"]
     near.start(f"""
 [workspace far]

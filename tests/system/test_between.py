@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from conftest import Daemon, until
+from conftest import Daemon, serving, until
 
 FAR = """
 [process work]
@@ -130,26 +130,16 @@ def proxy(port):
                 return self.end_headers()
             return self.answer(real.status, content, headers)
         do_GET = do_POST = do_PUT = do_DELETE = forward
-
-        def log_message(self, *words):
-            pass
     Handler.faults, Handler.lock = [], threading.Lock()
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    Handler.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
+    with serving(Handler):
         yield Handler
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 @pytest.fixture
 def pair(daemon, tmp_path_factory):
     """The far one, the near one, and the proxy between them."""
     daemon.start(FAR)
-    key = daemon.api("POST", "/belfry/v1/workspaces/here/keys", {"name": "near", "permissions": ["all"]}).json["key"]
+    key = daemon.add_key()["key"]
     near = Daemon(tmp_path_factory.mktemp("near"), env={"FAR_KEY": key})
     with proxy(daemon.address()[1]) as between:
         near.start(NEAR.format(url=between.url))

@@ -9,7 +9,7 @@ import uuid
 
 import pytest
 
-from conftest import until
+from conftest import bearer, serving, until
 
 CONFIG = """
 [process good]
@@ -51,18 +51,9 @@ def receiver():
             if status == 302:
                 self.send_header("Location", "/elsewhere")
             self.end_headers()
-
-        def log_message(self, *words):
-            pass
     Handler.got, Handler.answers, Handler.lock = [], [], threading.Lock()
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    Handler.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
+    with serving(Handler):
         yield Handler
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 @pytest.fixture
@@ -70,8 +61,7 @@ def hooks(daemon):
     daemon.start(CONFIG.format(folder=daemon.folder))
     headers = {}
     for workspace in ("here", "there"):
-        answer = daemon.api("POST", f"/belfry/v1/workspaces/{workspace}/keys", {"name": "test", "permissions": ["all"]})
-        headers[workspace] = {"Authorization": "RC-WSKEY " + answer.json["key"]}
+        headers[workspace] = bearer(daemon.add_key(workspace=workspace)["key"])
 
     def call(method, path, body=None, status=200, workspace="here"):
         answer = daemon.tcp(method, f"/api/v1/workspaces/{workspace}{path}", body, headers[workspace])
@@ -149,6 +139,19 @@ def test_a_message_goes_until_it_is_taken(hooks):
     assert first == second
     hooks.daemon.run_and_wait("good")
     messages(hooks, 3, hook["secret"])
+
+
+def test_what_is_not_taken_shows_in_the_status(hooks):
+    make_hook(hooks, events=["process_run.completed"])
+    hooks.receiver.answers[:] = [500]
+
+    def troubles():
+        return [t for t in hooks.daemon.status()["troubles"] if "webhooks" in t]
+    assert troubles() == []
+    hooks.daemon.run_and_wait("good")
+    told, = until(troubles, "the status tells")
+    assert told.startswith("1 messages") and "500" in told and told in hooks.daemon.cli("status").stdout.replace("\n            ", " ")
+    until(lambda: len(hooks.receiver.got) == 2 and not troubles(), "it is taken")
 
 
 def test_a_deleted_webhook_is_told_nothing_more(hooks):

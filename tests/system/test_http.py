@@ -1,4 +1,5 @@
 """The server's manners: framing, deadlines, doors."""
+import select
 import socket
 import time
 
@@ -96,6 +97,19 @@ def test_a_chunked_body(raw):
     assert answer.startswith(b"HTTP/1.1 202")
     record = until(lambda: raw.runs(state="completed"), "it ends")[0]
     assert record["event"]["request"]["body"] == [1, 2]
+
+
+@pytest.mark.parametrize("path", ["/hooks/hook", "/api/v1/workspaces/here/work-items", "/belfry/v1/runs", "/nothing"])
+def test_a_body_without_end_is_cut(raw, path):
+    with socket.create_connection(raw.address(), timeout=20) as connection:
+        connection.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+        sent, chunk = 0, b"10000\r\n" + b"x" * 65536 + b"\r\n"
+        while not select.select([connection], [], [], 0)[0]:   # the answer comes before the end, which never comes
+            assert sent < 256 << 20
+            connection.sendall(chunk)
+            sent += 65536
+        assert connection.recv(65536).startswith(b"HTTP/1.1 413 ")
+    assert raw.api("GET", "/readyz").status == 200
 
 
 def test_the_doors(raw):

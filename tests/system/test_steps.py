@@ -12,7 +12,7 @@ import urllib.request
 
 import pytest
 
-from conftest import until
+from conftest import bearer, free_port, until
 
 # A robot as the vendor's libraries behave: 20 lines of the work item API.
 ROBOT = '''
@@ -171,14 +171,9 @@ def test_a_canceled_run_starts_no_further_step(steps):
 
 # --- the API's view ---------------------------------------------------------------------------------------------------------
 
-def make_key(daemon, permissions=("all",)):
-    answer = daemon.api("POST", "/belfry/v1/workspaces/here/keys", {"name": "test", "permissions": list(permissions)})
-    return {"Authorization": "RC-WSKEY " + answer.json["key"]}
-
-
 @pytest.fixture
 def api(steps):
-    headers = make_key(steps)
+    headers = bearer(steps.add_key()["key"])
 
     def call(method, path, body=None, status=200, base="/api/v1/workspaces/here"):
         answer = steps.tcp(method, base + path, body, headers)
@@ -350,7 +345,7 @@ workspace = here
 shell = yes
 command = cat "$$BELFRY_FILE"; ls work-items-in/.. > /dev/null
 """)
-    headers = make_key(daemon)
+    headers = bearer(daemon.add_key()["key"])
     process = daemon.tcp("GET", "/api/v1/workspaces/here/processes", headers=headers).json["data"][0]["id"]
     item = daemon.tcp("POST", "/api/v1/workspaces/here/work-items", {"process": {"id": process}, "payload": 1}, headers).json["id"]
     to = daemon.tcp("POST", f"/api/v1/workspaces/here/work-items/{item}/files", {"file_name": "in.txt", "file_size": 5}, headers).json["upload"]
@@ -395,7 +390,7 @@ command = env > {daemon.folder}/env.$$BELFRY_RUN_ID.part; mv {daemon.folder}/env
     assert ask(other["RC_API_WORKITEM_TOKEN"], "GET", items + item + "/data").status == 404
     assert ask(token[:-1] + ("0" if token[-1] != "0" else "1"), "GET", items + item + "/data").status == 401
     assert ask("", "GET", items + item + "/data").status == 401
-    key = make_key(daemon)
+    key = bearer(daemon.add_key()["key"])
     assert daemon.tcp("GET", items + item + "/data", headers=key).status == 401
     assert daemon.tcp("GET", "/api/v1/workspaces/here/processes", headers={"Authorization": f"Bearer {token}"}).status == 401
     # Assets are shared by v1 itself, inside a run too.
@@ -451,12 +446,6 @@ PATIENT = ROBOT.replace('''    with urllib.request.urlopen(request) as answer:
             pass
         import time; time.sleep(0.05)
 ''')
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -572,6 +561,46 @@ def test_an_api_stop_lets_what_runs_end_and_begins_nothing_more(api):
     assert states == ["done", "done"]
 
 
+def test_a_stop_that_was_accepted_is_kept_by_a_daemon_that_is_killed(api):
+    first = api.daemon.begin("slow", input=[1, 2])
+    until(lambda: (api.daemon.folder / "begun").exists(), "the step runs")
+    assert api("POST", f"/process-runs/{first}/stop", {"set_remaining_work_items_as_done": True, "terminate_ongoing_activity_runs": True})["accepted"]
+    api.daemon.kill()
+    (api.daemon.folder / "go").touch()   # what was told to end may end well meanwhile
+    api.daemon.start()
+    assert api.daemon.ended(first)["state"] in ("canceled", "completed")
+    assert {i["state"] for i in pages(api, f"/work-items?process_run_id={first}")} <= {"done", "failed"}
+    assert not (api.daemon.folder / "after").exists() or api.daemon.run(first)["state"] == "completed"
+
+
+def test_a_batch_with_one_item_that_cannot_be_had_changes_nothing(api):
+    run = unresolved(api)
+    failed = failed_items(api, run)
+    done = next(i["id"] for i in pages(api, f"/work-items?process_run_id={run}") if i["state"] == "done")
+    for bad in (done, f"{run}-in-99"):
+        for operation in ("retry", "mark_as_done", "delete"):
+            api("POST", "/work-items/batch", {"batch_operation": operation, "work_item_ids": [*(i["id"] for i in failed), bad]}, 409)
+    assert failed_items(api, run) == failed and api.daemon.run(run)["state"] == "failed"
+
+
+@pytest.mark.parametrize("content", ["[", "{}", "7", "[1]", '[{"payload": 1, "files": 3}]', '[{"payload": 1, "files": {"a": "workitems.json", "b": "gone"}}]', '[{"payload": 1, "files": {"a": "../../../etc/passwd"}}]'])
+def test_a_list_of_outputs_that_cannot_be_read_fails_the_step_run(daemon, content):
+    daemon.start(f"""
+[process lists]
+workspace = here
+steps = writes after
+[step writes]
+shell = yes
+work_items = file
+command = printf '%s' '{content}' > "$$RC_WORKITEM_OUTPUT_PATH"
+[step after]
+command = touch {daemon.folder}/after
+""")
+    record = daemon.run_and_wait("lists")
+    assert record["state"] == "failed" and record["steps"][0]["error"]["code"] == "bad_outputs", record
+    assert not (daemon.folder / "after").exists() and list((daemon.folder / "state" / "items").iterdir()) == []
+
+
 def test_a_daemon_stops_in_the_middle_of_an_upload(api):
     item = api("POST", "/work-items", {"process": {"id": api.processes["scripts"]}, "payload": 1})
     to = urllib.parse.urlsplit(api("POST", f"/work-items/{item['id']}/files", {"file_name": "a", "file_size": 1000})["upload"]["url"])
@@ -601,7 +630,7 @@ workspace = here
 shell = yes
 command = test -e {daemon.folder}/mended
 """)
-    headers = make_key(daemon)
+    headers = bearer(daemon.add_key()["key"])
     record = daemon.run_and_wait("once")
     item = f"{record['id']}-in-0"
 

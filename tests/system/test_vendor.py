@@ -90,7 +90,7 @@ class Client:
 @pytest.fixture
 def client(daemon):
     daemon.start(CONFIG.format(folder=daemon.folder))
-    key = daemon.api("POST", "/belfry/v1/workspaces/here/keys", {"name": "test", "permissions": ["all"]}).json["key"]
+    key = daemon.add_key()["key"]
     return Client(daemon, key)
 
 

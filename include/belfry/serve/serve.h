@@ -56,10 +56,11 @@ struct serve_host {
     /* New references; a run's record is as SPEC §9 shows it. */
     json_t *(*record)(void *data, const struct journal_row *row);
     json_t *(*status)(void *data);
-    json_t *(*triggers)(void *data);
-    json_t *(*next)(void *data, const char *schedule, int64_t from_ms, size_t count, struct error *err);
+    /* `workspace` NULL: of all. */
+    json_t *(*triggers)(void *data, const char *workspace);
+    json_t *(*next)(void *data, const char *workspace, const char *schedule, int64_t from_ms, size_t count, struct error *err);
     /* Writes the person's word down and acts on it: 0, or BF_ENOENT. */
-    int (*pause)(void *data, const char *kind, const char *name, bool paused);
+    int (*pause)(void *data, const char *workspace, const char *kind, const char *name, bool paused);
     int (*reload)(void *data, struct buf *report);
     /* Path of a run's console while it goes on (or of a step run's of it; NULL: the whole), on the heap; NULL when there is none. */
     char *(*console)(void *data, const struct run_record *run, const char *step_run_id);
