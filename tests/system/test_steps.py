@@ -317,7 +317,7 @@ def test_files_of_work_items_that_clients_make(api):
     assert upload(to["url"], to["form_data"], big + b"x") == 400
     assert upload(to["url"], to["form_data"], big, field="data") == 400
     assert upload(to["url"].replace("size=3", "size=4"), to["form_data"], big) == 403
-    assert upload(to["url"][:-1] + "0", to["form_data"], big) == 403 or to["url"].endswith("0")
+    assert upload(to["url"][:-1] + ("1" if to["url"].endswith("0") else "0"), to["form_data"], big) == 403
     assert api("GET", f"/work-items/{item['id']}")["files"] == []
     assert upload(to["url"], to["form_data"], big) == 204
     file, = api("GET", f"/work-items/{item['id']}")["files"]
