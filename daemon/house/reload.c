@@ -89,9 +89,16 @@ static void note_restart(const struct config *now, const struct config *next, st
         buf_adds(report, "[http]: the new limits need a restart\n");
 }
 
+/* Who shortens what is kept wants the room now, not at the day's end. */
+static bool keeps_less(const struct daemon_config *now, const struct daemon_config *next)
+{
+    return next->keep_runs_ms < now->keep_runs_ms || next->keep_results_ms < now->keep_results_ms;
+}
+
 int house_reload(void *house, struct buf *report)
 {
     struct house *h = house;
+    bool clean = false;
     struct instant now = time_now();
     struct eval_checker *checker = NULL;
     struct config *config = NULL;
@@ -108,6 +115,7 @@ int house_reload(void *house, struct buf *report)
     }
     if (status == 0) {
         note_restart(h->config, config, report);
+        clean = keeps_less(&h->config->daemon, &config->daemon);
         status = house_configure(h, config, &err);
         if (status != 0)
             buf_addf(report, "%s\n", err.text);
@@ -118,6 +126,8 @@ int house_reload(void *house, struct buf *report)
         clock_start(h->clock);
         watch_start(h->watches);
         house_tidy_soon(h);
+        if (clean)
+            house_clean(h);
     } else {
         log_error("the configuration stays as it was: the new one is not good:\n%s", buf_str(report));
     }

@@ -1,6 +1,7 @@
 /* Files of work items and assets that nobody names any more: those of runs that are forgotten, of items and assets that were deleted,
  * of uploads and starts that a crash cut off. Only what is an hour old is looked at: younger ones may be on their way. */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,7 +61,7 @@ static void remove_unnamed(uv_work_t *work)
     for (size_t i = 0; i < s->count; i++) {
         char *path = s->names[i] != NULL ? file_join(s->dir, s->names[i]) : NULL;
 
-        if (path != NULL && unlink(path) != 0)
+        if (path != NULL && unlink(path) != 0 && errno != ENOENT)
             log_warning("an old file of a work item stays: %s", path);
         free(path);
     }

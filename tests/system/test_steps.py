@@ -614,6 +614,31 @@ def test_a_daemon_stops_in_the_middle_of_an_upload(api):
     assert api("GET", f"/work-items/{item['id']}")["files"] == []
 
 
+def test_files_that_nobody_names_go_and_others_stay(api):
+    store = api.daemon.folder / "state" / "items"
+    run = unresolved(api)   # its items have files
+    kept = {p.name for p in store.iterdir()}
+    assert kept
+    for name in ("01890000-0000-7000-8000-000000000000", "young"):
+        (store / name).write_text("of nobody")
+    for path in store.iterdir():
+        if path.name != "young":
+            os.utime(path, (1, 1))
+    daemon = api.daemon
+    daemon.config.write_text(daemon.config.read_text().replace("[daemon]", "[daemon]\nkeep_results = 80d", 1))
+    daemon.cli("reload")
+    until(lambda: {p.name for p in store.iterdir()} == kept | {"young"}, "what is old and of nobody goes")
+    for item in pages(api, f"/work-items?process_run_id={run}"):
+        for file in api("GET", f"/work-items/{item['id']}")["files"]:
+            assert api.get(file["download"]["url"]).startswith(b"order ")
+    daemon.config.write_text(daemon.config.read_text().replace("[daemon]", "[daemon]\nkeep_runs = 1ms", 1))
+    daemon.cli("reload")   # with the run the names of its files are forgotten
+    until(lambda: daemon.runs() == [], "the run is forgotten")
+    daemon.config.write_text(daemon.config.read_text().replace("keep_results = 80d", "keep_results = 79d", 1))
+    daemon.cli("reload")
+    until(lambda: {p.name for p in store.iterdir()} == {"young"}, "its files go")
+
+
 def test_a_run_of_steps_as_a_person_sees_it(api):
     run = unresolved(api)
     shown = api.daemon.cli("show", run).stdout
