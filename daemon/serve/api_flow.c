@@ -94,22 +94,17 @@ static void ask_by_run(const struct api_call *call, const char *run_id, bool out
 
 /* --- shapes ------------------------------------------------------------------------------------------------------- */
 
-static const struct process_config *process_of(const struct item_ask *ask, const struct item_record *item)
-{
-    return config_process(ask->config, item->process);
-}
-
 /* In the output of its run: past the last step. */
-static bool is_output(const struct item_ask *ask, const struct item_record *item)
+static bool is_output(const struct config *config, const struct item_record *item)
 {
-    const struct process_config *process = process_of(ask, item);
+    const struct process_config *process = config_process(config, item->process);
 
     return item->step > 0 && item->state == ITEM_NEW && process != NULL && (size_t)item->step >= config_steps(process);
 }
 
-static const char *word_of(const struct item_ask *ask, const struct item_record *item)
+static const char *word_of(const struct config *config, const struct item_record *item)
 {
-    return is_output(ask, item) ? "done" : item_state_name(item->state);
+    return is_output(config, item) ? "done" : item_state_name(item->state);
 }
 
 static void put_ref(json_t *o, const char *name, const char *id)
@@ -117,9 +112,9 @@ static void put_ref(json_t *o, const char *name, const char *id)
     (void)json_object_set_new(o, name, id != NULL && id[0] != '\0' ? json_pack("{s:s}", "id", id) : json_null());
 }
 
-static void put_step(const struct item_ask *ask, json_t *o, const struct item_record *item)
+static void put_step(const struct config *config, json_t *o, const struct item_record *item)
 {
-    const struct process_config *process = process_of(ask, item);
+    const struct process_config *process = config_process(config, item->process);
     char id[ID_SIZE] = "";
 
     if (process != NULL && item->step >= 0 && (size_t)item->step < config_steps(process))
@@ -150,31 +145,37 @@ static void put_data(const struct item_ask *ask, json_t *o, const struct item_re
     (void)json_object_set_new(o, "files", api_shape_files(&ask->call, item->id, ask->read.files, ask->read.file_count));
 }
 
-static void put_process(const struct item_ask *ask, json_t *o, const struct item_record *item)
+static void put_process(json_t *o, const struct item_record *item)
 {
-    const struct process_config *process = process_of(ask, item);
     char id[ID_SIZE];
 
     id_from_name("process", item->process, id);
-    put_ref(o, "process", process != NULL ? process->id : id);
+    put_ref(o, "process", id);
 }
 
-static json_t *shape_row(const struct item_ask *ask, const struct item_record *item, bool data)
+json_t *api_shape_item(const struct config *config, const struct item_record *item)
 {
     json_t *o = json_object();
 
     (void)json_put(o, "id", item->id);
     (void)json_put_time(o, "created_at", item->created_ms);
-    (void)json_put(o, "state", word_of(ask, item));
+    (void)json_put(o, "state", word_of(config, item));
     (void)json_object_set_new(o, "state_updated_at", json_null());
     if (item->updated_ms != item->created_ms)
         (void)json_put_time(o, "state_updated_at", item->updated_ms);
-    put_process(ask, o, item);
+    put_process(o, item);
     put_ref(o, "process_run", item->run_id);
-    put_step(ask, o, item);
+    put_step(config, o, item);
+    put_exception(o, item);
+    return o;
+}
+
+static json_t *shape_row(const struct item_ask *ask, const struct item_record *item, bool data)
+{
+    json_t *o = api_shape_item(ask->config, item);
+
     if (data)
         put_data(ask, o, item);
-    put_exception(o, item);
     return o;
 }
 
@@ -184,7 +185,7 @@ static json_t *shape_output_row(const struct item_ask *ask, const struct item_re
 
     (void)json_put(o, "id", item->id);
     (void)json_put_time(o, "created_at", item->created_ms);
-    put_process(ask, o, item);
+    put_process(o, item);
     put_ref(o, "process_run", item->run_id);
     put_data(ask, o, item);
     return o;
@@ -195,11 +196,11 @@ static json_t *shape_output_row(const struct item_ask *ask, const struct item_re
 static bool wanted(const struct item_ask *ask, const struct item_record *item)
 {
     const char *state = http_query(ask->call.x, "state"), *process = http_query(ask->call.x, "process_id");
-    const struct process_config *known = process_of(ask, item);
+    const struct process_config *known = config_process(ask->config, item->process);
 
     if (ask->outputs)
-        return is_output(ask, item);
-    return (state == NULL || strcmp(state, word_of(ask, item)) == 0) &&
+        return is_output(ask->config, item);
+    return (state == NULL || strcmp(state, word_of(ask->config, item)) == 0) &&
            (process == NULL || (known != NULL && (strcmp(process, known->id) == 0 || strcmp(process, known->name) == 0)));
 }
 

@@ -9,24 +9,10 @@
 
 static json_t *shape_waiting(const struct config *config, const struct item_record *item)
 {
-    const struct process_config *process = config_process(config, item->process);
-    json_t *o = json_object();
-    char id[ID_SIZE];
+    json_t *o = api_shape_item(config, item);
 
-    id_from_name("process", item->process, id);
-    (void)json_put(o, "id", item->id);
-    (void)json_put_time(o, "created_at", item->created_ms);
-    (void)json_put(o, "state", "new");
-    (void)json_object_set_new(o, "state_updated_at", json_null());
-    if (item->updated_ms != item->created_ms)
-        (void)json_put_time(o, "state_updated_at", item->updated_ms);
-    (void)json_object_set_new(o, "process", json_pack("{s:s}", "id", process != NULL ? process->id : id));
-    (void)json_object_set_new(o, "process_run", json_null());
-    (void)json_object_set_new(o, "step", json_null());
-    (void)json_object_set_new(o, "step_run", json_null());
     (void)json_object_set_new(o, "payload", json_parse(item->payload, strlen(item->payload), NULL));
     (void)json_object_set_new(o, "files", json_array());
-    (void)json_object_set_new(o, "exception", json_null());
     return o;
 }
 
