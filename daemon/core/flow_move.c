@@ -36,6 +36,7 @@ static void fail(struct flow *f, struct flow_item *item, int64_t now_ms, enum ex
 
 static void hold(struct flow *f, struct flow_item *item, const struct flow_run *run, int64_t now_ms)
 {
+    flow_told(f, item->r.id);   /* whoever made it has gone */
     flow_unplace(f, item);
     memcpy(item->r.step_run, run->r.id, sizeof item->r.step_run);
     item->r.state = ITEM_IN_PROGRESS;
@@ -159,6 +160,10 @@ void flow_outcome(const struct flow *f, struct run_end *end, char words[256])
 
 static void forget_item(struct flow *f, struct flow_item *item)
 {
+    struct flow_run *maker = flow_run_find(f, item->r.step_run);
+
+    if (maker != NULL && maker->untold == item)
+        maker->untold = NULL;
     flow_unplace(f, item);
     item->dropped = true;
     flow_item_changed(f, item);
@@ -221,6 +226,7 @@ bool flow_wish(struct flow *f, const char *item_id, enum item_wish wish, int64_t
     case WISH_RETRY:
         drop_outputs(f, item);
         move(f, item, item->r.step, ITEM_NEW, now_ms);
+        item->r.step_run[0] = '\0';   /* whoever failed at it has nothing to say to it any more */
         break;
     case WISH_DONE:
         move(f, item, item->r.step, ITEM_DONE, now_ms);
@@ -374,7 +380,8 @@ int flow_reserve(struct flow *f, const char *step_run_id, int64_t now_ms, const 
     flow_spoke(f, step_run_id);
     p = &f->places[run->r.step];
     item = TAILQ_FIRST(&run->held);
-    if (item == NULL && !p->each && !p->list && !f->halted && (item = TAILQ_FIRST(&p->waiting)) != NULL)
+    /* Out of its turn (an earlier step was taken up again) it gets none: what waits there may still be in the making. */
+    if (item == NULL && !p->each && !p->list && !f->halted && turn(f) == (size_t)run->r.step && (item = TAILQ_FIRST(&p->waiting)) != NULL)
         hold(f, item, run, now_ms);
     if (item != NULL)
         *got = &item->r;

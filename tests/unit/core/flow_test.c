@@ -348,6 +348,36 @@ static void a_retry_drops_what_had_been_put_out(void **state)
     flow_free(w.flow);
 }
 
+/* A robot goes on making outputs of an item that it has failed, while a person has that item tried again. */
+static void a_retry_under_the_eyes_of_the_robot(void **state)
+{
+    char a[ID_SIZE], b[ID_SIZE], first[ITEM_ID_SIZE], made[ITEM_ID_SIZE], id[ID_SIZE];
+    const struct item_record *item;
+    struct flow_changes changes;
+    struct world w;
+
+    (void)state;
+    begin(&w, (struct flow_step[]) { { .name = "one", .max_parallel = 2 }, { .name = "two", .max_parallel = 1 } }, 2, 1);
+    start(&w, a);
+    item_input_id(RUN, 0, first);
+    release(&w, a, first, ITEM_FAILED);
+    assert_int_equal(flow_output(w.flow, a, first, 2, new_id(&w, id), "1", &item), 0);   /* and its answer is lost */
+    memcpy(made, item->id, sizeof made);
+    assert_true(flow_wish(w.flow, first, WISH_RETRY, 3));
+    assert_int_equal(flow_take_changes(w.flow, &changes), 0);
+    flow_changes_close(&changes);
+    assert_null(flow_item_of(w.flow, a, made));
+    assert_null(flow_item_of(w.flow, a, first));
+    assert_int_equal(flow_output(w.flow, a, first, 4, new_id(&w, id), "1", &item), BF_ENOENT);
+    assert_int_equal(flow_release(w.flow, a, first, 4, ITEM_DONE, EXCEPTION_NONE, NULL, NULL), BF_ENOENT);
+    start(&w, b);
+    assert_string_equal(reserve(&w, b, first), first);
+    assert_null(reserve(&w, a, NULL));
+    end_run(&w, a, 0);
+    end_run(&w, b, 0);
+    flow_free(w.flow);
+}
+
 /* A person asks for something in vain: it leaves everything as it is, what is known of step runs that failed, too. */
 static void a_wish_that_cannot_be_had_changes_nothing(void **state)
 {
@@ -447,6 +477,7 @@ int main(void)
         cmocka_unit_test(a_halted_flow_ends_with_its_step_runs),
         cmocka_unit_test(a_robot_that_fails_after_its_release_fails_the_run),
         cmocka_unit_test(a_retry_drops_what_had_been_put_out),
+        cmocka_unit_test(a_retry_under_the_eyes_of_the_robot),
         cmocka_unit_test(a_wish_that_cannot_be_had_changes_nothing),
         cmocka_unit_test(what_is_written_down_is_all_there_is),
     };
