@@ -194,8 +194,11 @@ static void store_item(struct sim *s, const struct record *r)
     if (r->kind == RECORD_ITEM_ADD ? item != NULL : item == NULL && r->kind != RECORD_ITEM_DROP)
         fault(s, "the item %s is %s", r->item->id, item != NULL ? "added twice" : "moved before it is there");
     if (r->kind == RECORD_ITEM_DROP) {
-        if (item != NULL)
+        if (item != NULL) {
             HASH_DEL(s->items, item);
+            item_record_close(&item->r);
+            free(item);
+        }
         return;
     }
     if (item == NULL) {
@@ -836,6 +839,35 @@ static void come_to_rest(struct sim *s)
         check_end(s);
 }
 
+#define FREE_ALL(list, close) \
+    HASH_ITER(hh, list, at, next) { \
+        HASH_DEL(list, at); \
+        close; \
+        free(at); \
+    }
+
+static void sim_free(struct sim *s)
+{
+    {
+        struct stored_item *at, *next;
+        FREE_ALL(s->items, item_record_close(&at->r))
+    }
+    {
+        struct stored_run *at, *next;
+        FREE_ALL(s->runs, step_record_close(&at->r))
+    }
+    {
+        struct answered_output *at, *next;
+        FREE_ALL(s->outputs, )
+    }
+    {
+        struct mark *at, *next;
+        FREE_ALL(s->marks, )
+    }
+    flows_free(s->flows);
+    free(s);
+}
+
 static bool run_seed(uint64_t seed, bool loud)
 {
     struct sim *s = calloc(1, sizeof *s);
@@ -868,7 +900,7 @@ static bool run_seed(uint64_t seed, bool loud)
     else if (loud)
         printf("seed %llu: %zu step runs, %u crashes, %u attempts, all promises kept\n", (unsigned long long)seed, s->robot_count, s->crashes,
                s->attempt);
-    free(s);
+    sim_free(s);
     return good;
 }
 
