@@ -70,12 +70,30 @@ void serve_next(struct serve_room *room, struct http_exchange *x, const struct r
         http_respond_error(x, 404, "not_found", "%s", err.text);
 }
 
+static void answer_pause(struct http_exchange *x, int status, bool paused)
+{
+    if (status == 0)
+        serve_json(x, 200, json_pack("{s:b}", "paused", paused));
+    else
+        http_respond_error(x, 503, "stopping", "belfryd is stopping");
+}
+
+static void pause_written(void *data, int status)
+{
+    answer_pause(data, status, true);
+}
+
+static void resume_written(void *data, int status)
+{
+    answer_pause(data, status, false);
+}
+
 static void set_pause(struct serve_room *room, struct http_exchange *x, const struct route_args *args, bool paused)
 {
     int status = room->host.pause(room->host.data, args->workspace, args->at[0], args->at[1], paused);
 
     if (status == 0)
-        serve_json(x, 200, json_pack("{s:b}", "paused", paused));
+        serve_when_written(room, paused ? pause_written : resume_written, x);
     else if (status == BF_ENOENT)
         http_respond_error(x, 404, "not_found", "there is no %s %s", args->at[0], args->at[1]);
     else

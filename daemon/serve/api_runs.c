@@ -248,6 +248,17 @@ static void stop_free(struct stop *s)
     serve_let_go(room);
 }
 
+static void stop_written(void *data, int status)
+{
+    struct stop *s = data;
+
+    if (status == 0)
+        serve_json(s->call.x, 200, json_pack("{s:b}", "accepted", 1));
+    else
+        api_refuse(s->call.x, 503, "belfryd is stopping");
+    stop_free(s);
+}
+
 /* What waited is settled, and that is on disk. */
 static void settled(void *data, int status)
 {
@@ -255,15 +266,13 @@ static void settled(void *data, int status)
     struct engine *engine = s->call.room->host.engine;
     const struct run_record *open = engine_run(engine, s->run_id);
 
-    if (status != 0) {
-        api_refuse(s->call.x, 503, "belfryd is stopping");
-    } else {
-        /* One that has ended meanwhile needs no stop; one whose command runs may end by itself. */
-        if (open != NULL && (s->terminate || open->state != RUN_RUNNING))
-            (void)engine_cancel(engine, time_now(), s->run_id, RUN_CANCELED, s->reason != NULL ? s->reason : "stopped by the API");
-        serve_json(s->call.x, 200, json_pack("{s:b}", "accepted", 1));
-    }
-    stop_free(s);
+    /* One that has ended meanwhile needs no stop; one whose command runs may end by itself. */
+    if (status == 0 && open != NULL && (s->terminate || open->state != RUN_RUNNING))
+        (void)engine_cancel(engine, time_now(), s->run_id, RUN_CANCELED, s->reason != NULL ? s->reason : "stopped by the API");
+    if (status == 0)
+        serve_when_written(s->call.room, stop_written, s);
+    else
+        stop_written(s, status);
 }
 
 static bool read_stop(const struct api_call *call, bool *as_done, struct stop *s)

@@ -284,6 +284,15 @@ static void refused_cancel(struct journal_read *read, int status)
     ask_free(ask);
 }
 
+/* The wish is on disk: a daemon that dies now goes on with it. */
+static void cancel_written(void *data, int status)
+{
+    if (status == 0)
+        serve_json(data, 202, json_pack("{s:b}", "accepted", 1));
+    else
+        http_respond_error(data, 503, "stopping", "belfryd is stopping");
+}
+
 void serve_cancel(struct serve_room *room, struct http_exchange *x, const struct route_args *args)
 {
     const struct run_record *run = engine_run(room->host.engine, args->at[0]);
@@ -302,7 +311,7 @@ void serve_cancel(struct serve_room *room, struct http_exchange *x, const struct
     if ((run == NULL || !gate_hides(args->workspace, run->workspace)) &&
         engine_cancel(room->host.engine, time_now(), id, RUN_CANCELED, reason != NULL ? reason : "canceled by a person") == 0) {
         json_decref(body);
-        serve_json(x, 202, json_pack("{s:b}", "accepted", 1));
+        serve_when_written(room, cancel_written, x);
         return;
     }
     json_decref(body);

@@ -60,6 +60,35 @@ bool serve_query_time(struct http_exchange *x, const char *name, int64_t *wall_m
     return false;
 }
 
+struct barrier {
+    struct serve_room *room;
+    struct commit commit;
+    void (*done)(void *data, int status);
+    void *data;
+};
+
+static void barrier_passed(struct commit *commit, int status)
+{
+    struct barrier *b = commit->data;
+    struct serve_room *room = b->room;
+
+    b->done(b->data, status);
+    free(b);
+    serve_let_go(room);
+}
+
+void serve_when_written(struct serve_room *room, void (*done)(void *data, int status), void *data)
+{
+    struct barrier *b = calloc(1, sizeof *b);
+
+    if (b == NULL)
+        abort();
+    *b = (struct barrier) { .room = room, .done = done, .data = data };
+    b->commit = (struct commit) { .must = true, .cb = barrier_passed, .data = b };   /* of no records: commits keep their order */
+    room->open++;
+    journal_commit(room->host.journal, &b->commit);
+}
+
 /* --- routes ------------------------------------------------------------------------------------------------------- */
 
 struct route {

@@ -44,6 +44,9 @@ typedef void (*route_fn)(struct serve_room *room, struct http_exchange *x, const
 
 /* --- serve.c --- */
 void serve_let_go(struct serve_room *room);
+/* done(data, status) once all that was given to the journal before is on disk: for what is acknowledged, and was written by somebody
+ * else. status: 0 or BF_ESHUTDOWN. */
+void serve_when_written(struct serve_room *room, void (*done)(void *data, int status), void *data);
 /* Answers with JSON; takes the reference. */
 void serve_json(struct http_exchange *x, unsigned status, json_t *body);
 /* The body as a JSON object (empty: an empty one); NULL when it was refused with 400. */

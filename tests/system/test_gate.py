@@ -110,6 +110,24 @@ def test_a_key_acts_in_its_workspace_and_no_other(gate):
     assert gate("POST", f"/belfry/v1/runs/{theirs}/cancel", {}, 202, other) == {"accepted": True}
 
 
+def test_what_was_accepted_is_kept_by_a_daemon_that_is_killed(gate):
+    daemon = gate.daemon
+    for n in range(8):
+        run = daemon.begin("stays")
+        until(lambda: daemon.run(run)["state"] == "running", "it runs")
+        if n % 4 < 2:
+            assert daemon.api("POST", f"/belfry/v1/runs/{run}/cancel").status == 202
+        else:
+            stop = {"set_remaining_work_items_as_done": False, "terminate_ongoing_activity_runs": True}
+            assert daemon.api("POST", f"/api/v1/workspaces/here/process-runs/{run}/stop", stop).status == 200
+        action = "pause" if n % 2 else "resume"
+        assert daemon.api("POST", f"/belfry/v1/triggers/schedule/mine/{action}").status == 200
+        daemon.kill()
+        daemon.start()
+        assert [t["paused"] for t in daemon.api("GET", "/belfry/v1/triggers").json if (t["kind"], t["name"]) == ("schedule", "mine")] == [bool(n % 2)]
+        assert daemon.ended(run)["state"] == "canceled"
+
+
 RUN = "01890000-0000-7000-8000-000000000000"
 ROUTES = {
     ("GET", "/metrics"): ["read_runs"], ("GET", "/belfry/v1/triggers"): ["read_processes"], ("GET", "/belfry/v1/next"): ["read_processes"],
