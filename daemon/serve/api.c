@@ -56,6 +56,9 @@ const struct operation operations[] = {
     { "DELETE", "/assets/{}", "deleteAsset", MAY_WRITE_ASSETS, api_asset_delete, NULL, false },
     { "POST", "/assets/{}/uploads", "createAssetUpload", MAY_WRITE_ASSETS, api_asset_upload, NULL, false },
     { "GET", "/assets/{}/uploads/{}", "getAssetUpload", MAY_WRITE_ASSETS, api_asset_upload_state, NULL, false },
+    /* By a name that holds a slash; "*" is the rest of the path, and is not told of in the reference. */
+    { "GET", "/assets/*", "getAssetByName", MAY_READ_ASSETS, api_asset, NULL, false },
+    { "DELETE", "/assets/*", "deleteAssetByName", MAY_WRITE_ASSETS, api_asset_delete, NULL, false },
     { "GET", "/webhooks", "listWebhooks", MAY_READ_WEBHOOKS, api_hooks, "limit", false },
     { "POST", "/webhooks", "createWebhook", MAY_WRITE_WEBHOOKS, api_hook_make, NULL, false },
     { "GET", "/webhooks/{}", "getWebhook", MAY_READ_WEBHOOKS, api_hook, NULL, false },

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "api.h"
@@ -85,14 +86,31 @@ static void found(struct journal_read *read, int status)
     }
 }
 
+/* An escaped slash stays escaped on its way through the routes: in a name it is one. */
+static void unescape_slashes(char *name)
+{
+    char *to = name;
+
+    for (; *name != '\0'; name++) {
+        if (strncasecmp(name, "%2F", 3) == 0) {
+            *to++ = '/';
+            name += 2;
+        } else {
+            *to++ = *name;
+        }
+    }
+    *to = '\0';
+}
+
 static void find(const struct api_call *call, void (*done)(struct asset_ask *ask, const struct asset_record *asset))
 {
     struct asset_ask *ask = ask_new(call);
-    const char *word = call->args.at[0];
+    char *word = ask->call.args.at[0];
     struct journal_read read = { .limit = 1 };
 
     ask->done = done;
     if (strncmp(word, "name:", 5) == 0) {
+        unescape_slashes(word);
         read.name = word + 5;
     } else if (id_is_uuid(word)) {
         memcpy(read.id, word, sizeof read.id);

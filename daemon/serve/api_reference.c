@@ -150,6 +150,8 @@ void serve_reference(struct serve_room *room, struct http_exchange *x, const str
         const struct operation *op = &operations[i];
         json_t *parameters, *item;
 
+        if (strchr(op->path, '*') != NULL)   /* another spelling of a row above */
+            continue;
         buf_reset(&path);
         parameters = write_path(op->path, &path);
         item = json_object_get(paths, buf_str(&path));

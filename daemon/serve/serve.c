@@ -113,6 +113,7 @@ static const struct route routes[] = {
     { "POST", "/asset-uploads/{}", FOR_ALL, serve_upload },
     { "GET", "/api/v1/openapi.json", FOR_ALL, serve_reference },
     { "GET", "/api/", FOR_ALL, serve_api_page },
+    { "GET", "/api", FOR_ALL, serve_api_page_is_there },
     { "GET", "/metrics", MAY(MAY_READ_RUNS), serve_metrics },
     { "GET", "/belfry/v1/status", FOR_OPERATOR, serve_status },
     { "GET", "/belfry/v1/triggers", MAY(MAY_READ_PROCESSES), serve_triggers },

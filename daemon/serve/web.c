@@ -42,6 +42,13 @@ static void serve_page(struct http_exchange *x, const char *page)
     buf_close(&policy);
 }
 
+void serve_api_page_is_there(struct serve_room *room, struct http_exchange *x, const struct route_args *args)
+{
+    (void)room;
+    (void)args;
+    http_respond(x, 308, "text/plain", "", 0, &(struct http_header_pair) { "Location", "/api/" }, 1);
+}
+
 void serve_api_page(struct serve_room *room, struct http_exchange *x, const struct route_args *args)
 {
     (void)room;

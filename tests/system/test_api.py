@@ -589,6 +589,16 @@ def test_assets_as_the_storage_client_uses_them(api):
     assert found == names
 
 
+def test_an_asset_whose_name_holds_a_slash(api):
+    asset = api("POST", "/assets", {"name": "config/prod/uploads"})
+    for spelling in ("name%3Aconfig%2Fprod%2Fuploads", "name:config/prod/uploads"):
+        assert api("GET", f"/assets/{spelling}") == asset
+    api("GET", "/assets/config/prod/uploads", status=404)
+    assert api("DELETE", "/assets/name%3Aconfig%2Fprod%2Fuploads") == {"id": asset["id"], "deleted": True}
+    reader = bearer(api.daemon.add_key(["read_processes"])["key"])
+    assert api.daemon.tcp("GET", "/api/v1/workspaces/here/assets/name%3Aconfig%2Fprod", headers=reader).status == 403
+
+
 def test_a_large_body_needs_a_key_or_is_refused(api):
     body = json.dumps({"content_type": "text/plain", "data": "A" * 2_000_000})
     path = f"/api/v1/workspaces/here/assets/{uuid.uuid4()}/uploads"

@@ -259,6 +259,8 @@ def test_every_operation_its_success_and_its_errors(client):
 
 
 def test_the_page_of_the_reference(client):
+    there = client.daemon.tcp("GET", "/api")
+    assert there.status == 308 and there.headers["Location"] == "/api/"
     first = client.daemon.tcp("GET", "/api/")
     assert first.status == 200 and first.headers["Content-Type"].startswith("text/html")
     policy = first.headers["Content-Security-Policy"]
