@@ -237,12 +237,9 @@ static void find(struct backend *base, const struct run_record *record, const st
     struct flow *flow = flows_find(s->flows, record->id);
     struct finding f = { 0 };
 
-    if (flow == NULL && !flows_by(s, record, process)) {
-        s->plain->base.ops->find(&s->plain->base, record, process);
-        return;
-    }
+    /* Without a flow on disk no step was begun; a plain command may have been, whatever the process is configured as now. */
     if (flow == NULL) {
-        answer_found(s, record->id, FOUND_ABSENT, 0);
+        s->plain->base.ops->find(&s->plain->base, record, process);
         return;
     }
     f.run = steps_run_open(s, record, process);

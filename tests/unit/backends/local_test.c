@@ -253,6 +253,26 @@ static void a_restart_while_it_runs(void **state)
     assert_console(s, "done\n");
 }
 
+/* The configuration has given its process steps meanwhile: what runs is found all the same, and not started once more. */
+static void a_restart_with_another_configuration(void **state)
+{
+    struct shop *s = *state;
+
+    shop_script(s, UNTIL_GO "exit 0");
+    shop_start(s, NULL, NULL);
+    shop_wait_started(s);
+    shop_close(s);
+    s->process.work_items = WORK_ITEMS_API;
+    shop_open(s);
+    shop_find(s);
+    shop_wait_found(s);
+    assert_int_equal(s->told.what, FOUND_STARTED);
+    shop_follow(s);
+    shop_write_run(s, "work/go", "");
+    shop_wait_ended(s);
+    assert_end(s, RUN_COMPLETED, "exited", "");
+}
+
 static void an_end_while_nobody_watched(void **state)
 {
     struct shop *s = *state;
@@ -497,6 +517,7 @@ int main(void)
         TEST(stopped_gently_in_vain),
         TEST(stopped_at_once),
         TEST(a_restart_while_it_runs),
+        TEST(a_restart_with_another_configuration),
         TEST(an_end_while_nobody_watched),
         TEST(stopped_after_a_restart),
         TEST(a_supervisor_that_is_killed),
