@@ -129,8 +129,8 @@ static void waiting_read(struct journal_read *read, int status)
     struct serve_room *room = ask->call.room;
     json_t *ids = json_array();
 
-    for (size_t i = status == 0 ? read->count : 0; i > 0; i--)   /* the oldest first */
-        (void)json_array_append_new(ids, json_string(read->rows[i - 1].item.id));
+    for (size_t i = 0; status == 0 && i < read->count; i++)
+        (void)json_array_append_new(ids, json_string(read->rows[i].item.id));
     if (status != 0)
         api_refuse(ask->call.x, 503, "the journal cannot be read: %s", read->error.text);
     else if (json_array_size(ids) > 0)

@@ -45,9 +45,7 @@ static void build_items(struct query *q, const struct journal_read *a)
         add(q, " ORDER BY w.rowid DESC LIMIT :limit");
         return;
     }
-    if (a->before_id != NULL)
-        add(q, " AND w.id<:before");
-    add(q, " ORDER BY w.id DESC LIMIT :limit");
+    add(q, " ORDER BY w.id LIMIT :limit");
 }
 
 static void build_step_runs(struct query *q, const struct journal_read *a)

@@ -82,6 +82,21 @@ static void items_move_and_go(void **state)
     assert_string_equal(read.rows[0].item.payload, "{\"n\":1}");
 }
 
+/* The oldest have waited longest. */
+static void what_waits_comes_in_turn(void **state)
+{
+    struct item_record first = item(A, NULL), second = item(B, NULL);
+    struct journal_read read = { .kind = READ_ITEMS, .state = -1, .workspace = "ws", .process = "p", .limit = 1 };
+
+    (void)state;
+    assert_int_equal(write_one((struct record) { .kind = RECORD_ITEM_ADD, .item = &second }), 0);
+    assert_int_equal(write_one((struct record) { .kind = RECORD_ITEM_ADD, .item = &first }), 0);
+    assert_int_equal(read_now(&read), 0);
+    assert_int_equal(read.count, 1);
+    assert_true(read.more);
+    assert_string_equal(read.rows[0].item.id, A);
+}
+
 static void only_what_waits_is_taken(void **state)
 {
     struct run_record run = plain_run(1);
@@ -275,6 +290,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(items_move_and_go),
+        TEST(what_waits_comes_in_turn),
         TEST(only_what_waits_is_taken),
         TEST(open_flows_are_read_at_start),
         TEST(files_are_known_by_their_ids),
