@@ -153,7 +153,7 @@ void api_start_by_token(const struct api_call *call);
 
 /* --- api_flow.c --- */
 /* A work item as v1 has it, but for its payload and files. A new reference. */
-json_t *api_shape_item(const struct config *config, const struct item_record *item);
+json_t *api_shape_item(const struct api_call *call, const struct config *config, const struct item_record *item);
 void api_outputs(const struct api_call *call);
 void api_outputs_of_run(const struct api_call *call);
 /* The work items of a run. */

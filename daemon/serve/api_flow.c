@@ -94,17 +94,18 @@ static void ask_by_run(const struct api_call *call, const char *run_id, bool out
 
 /* --- shapes ------------------------------------------------------------------------------------------------------- */
 
-/* In the output of its run: past the last step. */
-static bool is_output(const struct config *config, const struct item_record *item)
+/* In the output of its run: past the last step. What the run began with counts, not what its process is configured as by now: an
+ * open run's flow knows; of one that has ended, what is new in a later step waits for nothing. */
+static bool is_output(const struct api_call *call, const struct item_record *item)
 {
-    const struct process_config *process = config_process(config, item->process);
+    const struct flow *flow = item->run_id[0] != '\0' ? flows_find(call->room->host.flows, item->run_id) : NULL;
 
-    return item->step > 0 && item->state == ITEM_NEW && process != NULL && (size_t)item->step >= config_steps(process);
+    return item->state == ITEM_NEW && item->step > 0 && (flow == NULL || (size_t)item->step == flow_steps(flow));
 }
 
-static const char *word_of(const struct config *config, const struct item_record *item)
+static const char *word_of(const struct api_call *call, const struct item_record *item)
 {
-    return is_output(config, item) ? "done" : item_state_name(item->state);
+    return is_output(call, item) ? "done" : item_state_name(item->state);
 }
 
 static void put_ref(json_t *o, const char *name, const char *id)
@@ -153,13 +154,13 @@ static void put_process(json_t *o, const struct item_record *item)
     put_ref(o, "process", id);
 }
 
-json_t *api_shape_item(const struct config *config, const struct item_record *item)
+json_t *api_shape_item(const struct api_call *call, const struct config *config, const struct item_record *item)
 {
     json_t *o = json_object();
 
     (void)json_put(o, "id", item->id);
     (void)json_put_time(o, "created_at", item->created_ms);
-    (void)json_put(o, "state", word_of(config, item));
+    (void)json_put(o, "state", word_of(call, item));
     (void)json_object_set_new(o, "state_updated_at", json_null());
     if (item->updated_ms != item->created_ms)
         (void)json_put_time(o, "state_updated_at", item->updated_ms);
@@ -172,7 +173,7 @@ json_t *api_shape_item(const struct config *config, const struct item_record *it
 
 static json_t *shape_row(const struct item_ask *ask, const struct item_record *item, bool data)
 {
-    json_t *o = api_shape_item(ask->config, item);
+    json_t *o = api_shape_item(&ask->call, ask->config, item);
 
     if (data)
         put_data(ask, o, item);
@@ -199,8 +200,8 @@ static bool wanted(const struct item_ask *ask, const struct item_record *item)
     const struct process_config *known = config_process(ask->config, item->process);
 
     if (ask->outputs)
-        return is_output(ask->config, item);
-    return (state == NULL || strcmp(state, word_of(ask->config, item)) == 0) &&
+        return is_output(&ask->call, item);
+    return (state == NULL || strcmp(state, word_of(&ask->call, item)) == 0) &&
            (process == NULL || (known != NULL && (strcmp(process, known->id) == 0 || strcmp(process, known->name) == 0)));
 }
 

@@ -5,17 +5,6 @@
 #include "api.h"
 #include "belfry/base/time.h"
 
-/* --- shape -------------------------------------------------------------------------------------------------------- */
-
-static json_t *shape_waiting(const struct config *config, const struct item_record *item)
-{
-    json_t *o = api_shape_item(config, item);
-
-    (void)json_object_set_new(o, "payload", json_parse(item->payload, strlen(item->payload), NULL));
-    (void)json_object_set_new(o, "files", json_array());
-    return o;
-}
-
 /* --- making, changing --------------------------------------------------------------------------------------------- */
 
 struct item_write {
@@ -27,6 +16,15 @@ struct item_write {
     json_t *(*shape)(json_t *item);   /* of the answer; NULL: v1's */
     bool made;
 };
+
+static json_t *shape_waiting(const struct item_write *w)
+{
+    json_t *o = api_shape_item(&w->call, w->config, &w->item);
+
+    (void)json_object_set_new(o, "payload", json_parse(w->item.payload, strlen(w->item.payload), NULL));
+    (void)json_object_set_new(o, "files", json_array());
+    return o;
+}
 
 static void write_free(struct item_write *w)
 {
@@ -46,7 +44,7 @@ static void written(struct commit *commit, int status)
     if (status != 0) {
         api_refuse(w->call.x, 503, "the work item could not be written down: %s", error_name(status));
     } else if (w->made) {
-        payload = shape_waiting(w->config, &w->item);
+        payload = shape_waiting(w);
         serve_json(w->call.x, 200, w->shape != NULL ? w->shape(payload) : payload);
     } else {
         payload = json_parse(w->item.payload, strlen(w->item.payload), NULL);

@@ -235,6 +235,18 @@ def test_a_run_of_steps_as_the_api_has_it(api):
     assert first["payload"] == {"orders": 4} and first["state"] == "done"
 
 
+def test_the_outputs_of_a_run_stay_outputs_when_its_process_gets_another_step(api):
+    run = unresolved(api)
+    states = [(i["id"], i["state"]) for i in pages(api, f"/work-items?process_run_id={run}")]
+    outputs = api("GET", f"/outputs?process_run_id={run}")
+    assert len(outputs["data"]) == 3
+    api.daemon.configure(CONFIG.format(folder=api.daemon.folder).replace("steps = fetch send", "steps = fetch send more")
+                         + "[step more]\ncommand = /bin/true\n")
+    assert api.daemon.api("POST", "/belfry/v1/reload").status == 200
+    assert [o["id"] for o in api("GET", f"/outputs?process_run_id={run}")["data"]] == [o["id"] for o in outputs["data"]]
+    assert [(i["id"], i["state"]) for i in pages(api, f"/work-items?process_run_id={run}")] == states
+
+
 def test_a_failed_item_is_mended_and_tried_again(api):
     run = unresolved(api)
     failed, = failed_items(api, run)
