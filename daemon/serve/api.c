@@ -11,10 +11,10 @@
 #include <string.h>
 #include <strings.h>
 
+#include "belfry/base/text.h"
 #include "belfry/base/time.h"
 
 #define LIMIT_DEFAULT 50
-#define LIMIT_MAX 1000
 
 #define RUNS_QUERY "process_id state limit"
 
@@ -160,18 +160,39 @@ static bool read_limit(const char *text, size_t *limit)
 
     if (end == text || *end != '\0' || !(value >= 1) || floor(value) < value)
         return false;
-    *limit = value > LIMIT_MAX ? LIMIT_MAX : (size_t)value;
+    *limit = value > API_LIMIT_MAX ? API_LIMIT_MAX : (size_t)value;
     return true;
+}
+
+bool api_limit_or(struct http_exchange *x, size_t otherwise, size_t *limit)
+{
+    const char *text = http_query(x, "limit");
+
+    *limit = otherwise;
+    if (text == NULL || read_limit(text, limit))
+        return true;
+    api_refuse(x, 400, "limit has to be a whole number from 1");
+    return false;
 }
 
 bool api_limit(struct http_exchange *x, size_t *limit)
 {
-    const char *text = http_query(x, "limit");
+    return api_limit_or(x, LIMIT_DEFAULT, limit);
+}
 
-    *limit = LIMIT_DEFAULT;
-    if (text == NULL || read_limit(text, limit))
+void api_refuse_cursor(struct http_exchange *x)
+{
+    api_refuse(x, 400, "that cursor is none of ours: follow \"next\" as it is");
+}
+
+bool api_offset(struct http_exchange *x, int64_t *offset)
+{
+    const char *cursor = http_query(x, "cursor");
+
+    *offset = 0;
+    if (cursor == NULL || text_int(cursor, 0, INT64_MAX / 2, offset) == 0)
         return true;
-    api_refuse(x, 400, "limit has to be a whole number from 1");
+    api_refuse_cursor(x);
     return false;
 }
 
@@ -181,7 +202,7 @@ bool api_page(struct http_exchange *x, size_t *limit, const char **cursor)
     if (!api_limit(x, limit))
         return false;
     if (*cursor != NULL && !id_is_uuid(*cursor)) {
-        api_refuse(x, 400, "that cursor is none of ours: follow \"next\" as it is");
+        api_refuse_cursor(x);
         return false;
     }
     return true;

@@ -62,9 +62,14 @@ extern const size_t json_v1_count, secrets_v1_count;
 void api_refuse(struct http_exchange *x, unsigned status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* The body as JSON: any value; nothing at all is null. False when it was refused. The caller's reference. */
 bool api_body(struct http_exchange *x, json_t **body);
-/* "limit" (a float will do); false when it was refused. */
+#define API_LIMIT_MAX 1000         /* elements of a page: who asks for more gets so many */
+/* "limit" (a float will do), or what it is when it is not said; false when it was refused. */
 bool api_limit(struct http_exchange *x, size_t *limit);
-/* The limit and the "cursor" of a page; false when it was refused. */
+bool api_limit_or(struct http_exchange *x, size_t otherwise, size_t *limit);
+void api_refuse_cursor(struct http_exchange *x);
+/* The "cursor" of a page that tells how much came before; false when it was refused. */
+bool api_offset(struct http_exchange *x, int64_t *offset);
+/* The limit and the "cursor" of a page, which is an id; false when it was refused. */
 bool api_page(struct http_exchange *x, size_t *limit, const char **cursor);
 /* {"next", "has_more", "data"}: takes `data`. `cursor` NULL: this is the last page. */
 void api_answer_page(struct http_exchange *x, json_t *data, const char *cursor);

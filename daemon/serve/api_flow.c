@@ -221,17 +221,12 @@ static void answer_all(struct item_ask *ask)
 /* A page; the cursor is how many came before. */
 static void answer_rows(struct item_ask *ask)
 {
-    const char *cursor = http_query(ask->call.x, "cursor");
-    int64_t first = 0, at = 0;
+    int64_t first, at = 0;
     json_t *list;
     char follows[32];
     size_t limit;
 
-    if (cursor != NULL && text_int(cursor, 0, INT64_MAX / 2, &first) != 0) {
-        api_refuse(ask->call.x, 400, "that cursor is none of ours: follow \"next\" as it is");
-        return;
-    }
-    if (!api_limit(ask->call.x, &limit))
+    if (!api_offset(ask->call.x, &first) || !api_limit(ask->call.x, &limit))
         return;
     list = json_array();
     for (size_t i = 0; i < ask->read.item_count; i++) {

@@ -203,13 +203,10 @@ struct window {
 
 static bool read_window(struct http_exchange *x, struct window *w)
 {
-    const char *cursor = http_query(x, "cursor");
-    int64_t first = 0;
+    int64_t first;
 
-    if (cursor != NULL && text_int(cursor, 0, INT64_MAX / 2, &first) != 0) {
-        api_refuse(x, 400, "that cursor is none of ours: follow \"next\" as it is");
+    if (!api_offset(x, &first))
         return false;
-    }
     w->first = (size_t)first;
     return api_limit(x, &w->limit);
 }
@@ -344,7 +341,7 @@ static void list_everything(const struct api_call *call, const char *process_wor
         api_refuse(call->x, 400, "state has to be new, pending, in_progress, failed or done");
     else if (cursor != NULL && ((cursor[0] != 'w' && cursor[0] != 'r') || strlen(cursor) >= ITEM_ID_SIZE ||
                                 (cursor[0] == 'r' && cursor[1] != '\0' && !id_is_uuid(cursor + 1))))
-        api_refuse(call->x, 400, "that cursor is none of ours: follow \"next\" as it is");
+        api_refuse_cursor(call->x);
     else if (process_word != NULL && process == NULL)
         api_answer_page(call->x, json_array(), NULL);
     else if (cursor != NULL && cursor[0] == 'r')

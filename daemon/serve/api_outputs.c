@@ -8,7 +8,6 @@
 #include "belfry/base/time.h"
 
 #define CONSOLE_PIECE (1 << 20)
-#define CONSOLE_LINES 1000
 
 /* --- step runs ---------------------------------------------------------------------------------------------------- */
 
@@ -196,17 +195,14 @@ json_t *api_console_lines(const struct api_steps *s, const struct step_record *s
 
 static void show_console(struct api_steps *s)
 {
-    const char *cursor = http_query(s->call.x, "cursor"), *text = http_query(s->call.x, "limit");
-    int64_t offset = 0, limit = CONSOLE_LINES, next;
+    int64_t offset, next;
     char follows[32];
     json_t *list;
+    size_t limit;
 
-    if ((cursor != NULL && text_int(cursor, 0, INT64_MAX, &offset) != 0) ||
-        (text != NULL && text_int(text, 1, CONSOLE_LINES, &limit) != 0)) {
-        api_refuse(s->call.x, 400, "limit has to be from 1 to %d, and a cursor is followed as it is", CONSOLE_LINES);
+    if (!api_offset(s->call.x, &offset) || !api_limit_or(s->call.x, API_LIMIT_MAX, &limit))
         return;
-    }
-    list = read_console(s, &s->steps[0], offset, (size_t)limit, &next);
+    list = read_console(s, &s->steps[0], offset, limit, &next);
     (void)snprintf(follows, sizeof follows, "%lld", (long long)next);
     api_answer_page(s->call.x, list, next != 0 ? follows : NULL);
 }

@@ -180,6 +180,7 @@ def test_a_run_from_start_to_download(api):
         assert api.daemon.tcp("GET", f"{path}?{query}").status in (400, 403, 404)
     lines = api("GET", f"/step-runs/{step['id']}/console-messages")["data"]
     assert [line["message"] for line in lines] == ["one", "two"]
+    assert api("GET", f"/step-runs/{step['id']}/console-messages?limit=5000.0")["data"] == lines
     piece = api("GET", f"/step-runs/{step['id']}/console-messages?limit=1")
     assert [line["message"] for line in piece["data"]] == ["one"] and piece["has_more"]
     assert [e["event_type"] for e in api("GET", f"/step-runs/{step['id']}/events")["data"]] == ["created", "started", "completed"]
