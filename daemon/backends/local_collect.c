@@ -334,7 +334,7 @@ json_t *local_read_list(const char *folder, const char *list, json_t *notes)
     (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     status = file_read(path, 64 << 20, &text, NULL);
     if (status == 0)
-        items = json_parse(text.data, text.len, &why);
+        items = json_parse_within(text.data, text.len, JSON_DEPTH_WRAPPED, &why);
     if (!json_is_array(items)) {
         add_note(notes, list, status != 0 ? error_name(status) : why.code != 0 ? why.text : "it is no list");
         json_decref(items);

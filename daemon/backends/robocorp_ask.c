@@ -78,11 +78,11 @@ static void judge(struct ask *ask, int status)
         say_status(ask);
         return;
     }
-    ask->answer = json_parse(buf_str(&r->answer), r->answer.len, &why);
+    ask->answer = json_parse_within(buf_str(&r->answer), r->answer.len, JSON_DEPTH_WRAPPED, &why);
     if (ask->answer == NULL || json_is_string(ask->answer)) {
         /* The vendor's clients know answers that are JSON once more inside a string. */
-        json_t *inner = json_is_string(ask->answer)
-                            ? json_parse(json_string_value(ask->answer), json_string_length(ask->answer), NULL) : NULL;
+        const char *text = json_string_value(ask->answer);
+        json_t *inner = text != NULL ? json_parse_within(text, json_string_length(ask->answer), JSON_DEPTH_WRAPPED, NULL) : NULL;
 
         if (inner != NULL) {
             json_decref(ask->answer);

@@ -275,7 +275,7 @@ void robocorp_collect(struct backend *base, const struct run_record *run, const 
                       const json_t *input, const char *dir)
 {
     struct gathering *g = calloc(1, sizeof *g);
-    json_t *memo = run->memo != NULL ? json_parse(run->memo, strlen(run->memo), NULL) : NULL;
+    json_t *memo = json_stored(run->memo);
 
     if (g == NULL)
         abort();

@@ -7,7 +7,7 @@
 
 void memo_read(struct memo *memo, const char *text)
 {
-    json_t *value = text != NULL ? json_parse(text, strlen(text), NULL) : NULL;
+    json_t *value = json_stored(text);
     json_t *items = json_object_get(value, "items"), *item;
     const char *process = json_str(value, "process");
     bool good = json_is_array(items);

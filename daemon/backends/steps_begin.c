@@ -31,7 +31,7 @@ struct begin {
 
 static json_t *names_of(const char *memo, const struct process_config *process)
 {
-    json_t *noted = memo != NULL ? json_parse(memo, strlen(memo), NULL) : NULL;
+    json_t *noted = json_stored(memo);
     json_t *names = json_incref(json_object_get(noted, "steps"));
 
     json_decref(noted);

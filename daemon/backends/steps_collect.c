@@ -65,7 +65,7 @@ static void count_one(void *data, const struct step_record *record)
 
 static json_t *shape_item(const struct flow_read *read, const struct item_record *item, const char *dir)
 {
-    json_t *payload = item->payload != NULL ? json_parse(item->payload, strlen(item->payload), NULL) : NULL, *files = json_array();
+    json_t *payload = json_stored(item->payload), *files = json_array();
     json_t *o = json_pack("{s:s, s:o, s:o}", "id", item->id, "payload", payload != NULL ? payload : json_null(), "files", files);
 
     for (size_t i = 0; i < read->file_count; i++) {

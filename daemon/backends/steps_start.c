@@ -22,7 +22,7 @@ static json_t *payload_of(const struct flow_read *read, const char *id)
 {
     for (size_t i = 0; i < read->item_count; i++) {
         if (strcmp(read->items[i].id, id) == 0 && read->items[i].payload != NULL)
-            return json_parse(read->items[i].payload, strlen(read->items[i].payload), NULL);
+            return json_stored(read->items[i].payload);
     }
     return NULL;
 }

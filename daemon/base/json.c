@@ -9,7 +9,7 @@
 #include "belfry/base/time.h"
 
 /* Depth and brackets in strings: jansson's own limit (2048) is far above what is meant. */
-static bool too_deep(const char *bytes, size_t len)
+static bool too_deep(const char *bytes, size_t len, size_t most)
 {
     bool in_string = false;
     size_t depth = 0;
@@ -25,7 +25,7 @@ static bool too_deep(const char *bytes, size_t len)
         } else if (c == '"') {
             in_string = true;
         } else if (c == '{' || c == '[') {
-            if (++depth > JSON_DEPTH)
+            if (++depth > most)
                 return true;
         } else if ((c == '}' || c == ']') && depth > 0) {
             depth--;
@@ -34,13 +34,13 @@ static bool too_deep(const char *bytes, size_t len)
     return false;
 }
 
-json_t *json_parse(const char *bytes, size_t len, struct error *err)
+json_t *json_parse_within(const char *bytes, size_t len, size_t depth, struct error *err)
 {
     json_error_t why;
     json_t *value;
 
-    if (too_deep(bytes, len)) {
-        error_set(err, BF_EINVAL, "JSON nests deeper than %d", JSON_DEPTH);
+    if (too_deep(bytes, len, depth)) {
+        error_set(err, BF_EINVAL, "JSON nests deeper than %zu", depth);
         return NULL;
     }
     value = json_loadb(bytes, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
@@ -52,6 +52,16 @@ json_t *json_parse(const char *bytes, size_t len, struct error *err)
         buf_close(&shown);
     }
     return value;
+}
+
+json_t *json_parse(const char *bytes, size_t len, struct error *err)
+{
+    return json_parse_within(bytes, len, JSON_DEPTH, err);
+}
+
+json_t *json_stored(const char *text)
+{
+    return text != NULL ? json_loads(text, JSON_DECODE_ANY, NULL) : NULL;
 }
 
 char *json_text(const json_t *value)

@@ -58,7 +58,7 @@ static int say_unreached(const struct cli *cli, const struct http_request *r)
 /* The daemon's refusal, in its own words. */
 static int say_refused(const struct http_request *r, bool quiet)
 {
-    json_t *body = json_parse(buf_str(&r->answer), r->answer.len, NULL);
+    json_t *body = json_stored(buf_str(&r->answer));
     const json_t *error = json_object_get(body, "error");
     const char *code = json_str(error, "code"), *message = json_str(error, "message");
     int exit_code = r->http_status == 401 || r->http_status == 403 ? CLI_NOT_ALLOWED
@@ -104,7 +104,7 @@ int cli_ask(struct cli *cli, struct cli_question *q)
     } else if (r.http_status >= 300) {
         code = say_refused(&r, q->quiet);
     } else {
-        q->answer = json_parse(buf_str(&r.answer), r.answer.len, &err);
+        q->answer = json_parse_within(buf_str(&r.answer), r.answer.len, 2 * JSON_DEPTH, &err);
         if (q->answer == NULL)
             code = cli_fail(CLI_FAILED, "the daemon's answer makes no sense: %s", err.text);
     }

@@ -38,12 +38,9 @@ json_t *event_default_payload(const json_t *event)
 
 json_t *event_input(const json_t *event, const char *input_text, struct error *err)
 {
-    json_t *input;
+    json_t *input = input_text != NULL ? json_stored(input_text) : json_pack("[o]", event_default_payload(event));
 
-    if (input_text != NULL)
-        return json_parse(input_text, strlen(input_text), err);
-    input = json_pack("[o]", event_default_payload(event));
     if (input == NULL)
-        error_set(err, BF_ENOMEM, "out of memory");
+        error_set(err, BF_ENOMEM, "the input of the event cannot be read");
     return input;
 }

@@ -278,7 +278,7 @@ static void loaded(struct journal_read *read, int status)
         came_back(h);
         return;
     }
-    j->event = row->event != NULL ? json_parse(row->event, strlen(row->event), NULL) : NULL;
+    j->event = json_stored(row->event);
     j->input = event_input(j->event, row->input, NULL);
     if (j->input == NULL)
         j->input = json_array();
@@ -307,7 +307,7 @@ static void collect_run(struct house *h, const struct run_record *run, bool afte
         abort();
     j->house = h;
     j->afterthought = afterthought;
-    j->before = run->result != NULL ? json_parse(run->result, strlen(run->result), NULL) : NULL;
+    j->before = json_stored(run->result);
     if (j->before != NULL)
         j->revision = (unsigned)json_int(j->before, "revision", 1) + 1;
     j->read = (struct journal_read) { .kind = READ_RUN, .state = -1, .cb = loaded, .data = j };

@@ -239,7 +239,7 @@ static void callback_came(struct journal_read *read, int status)
 
 static size_t count_inputs(const char *text)
 {
-    json_t *inputs = json_parse(text, strlen(text), NULL);
+    json_t *inputs = json_stored(text);
     size_t count = json_array_size(inputs);
 
     json_decref(inputs);

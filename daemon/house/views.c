@@ -392,10 +392,9 @@ json_t *house_next(void *house, const char *workspace, const char *schedule, int
 json_t *house_record(void *house, const struct journal_row *row)
 {
     const struct home *home = home_find(house, row->run.workspace);
-    json_t *event = row->event != NULL ? json_parse(row->event, strlen(row->event), NULL) : NULL;
+    json_t *event = json_stored(row->event);
     /* Those of a run that was taken up again are of an earlier end. */
-    json_t *result = row->run.result != NULL && run_state_is_end(row->run.state) ? json_parse(row->run.result, strlen(row->run.result), NULL)
-                                                                                  : NULL;
+    json_t *result = run_state_is_end(row->run.state) ? json_stored(row->run.result) : NULL;
     json_t *record = run_json(&row->run, home != NULL && home->type == WORKSPACE_ROBOCORP ? "robocorp" : "local", event, result);
 
     json_decref(event);

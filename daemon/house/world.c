@@ -118,7 +118,8 @@ static void start_with(struct house *h, const struct run_record *run, const char
         refuse_later(h, run->id, &why, false);
         return;
     }
-    event = json_parse(event_text, strlen(event_text), &why);
+    error_set(&why, BF_EIO, "the event of run %s cannot be read in the journal", run->id);
+    event = json_stored(event_text);
     input = event != NULL ? event_input(event, input_text, &why) : NULL;
     if (input != NULL)
         home->backend->ops->start(home->backend, run, process, event, input);

@@ -140,7 +140,7 @@ static void put_exception(json_t *o, const struct item_record *item)
 
 static void put_data(const struct item_ask *ask, json_t *o, const struct item_record *item)
 {
-    json_t *payload = item->payload != NULL ? json_parse(item->payload, strlen(item->payload), NULL) : NULL;
+    json_t *payload = json_stored(item->payload);
 
     (void)json_object_set_new(o, "payload", payload != NULL ? payload : json_null());
     (void)json_object_set_new(o, "files", api_shape_files(&ask->call, item->id, ask->read.files, ask->read.file_count));
@@ -532,8 +532,7 @@ static void start_with(struct item_ask *ask)
             json_decref(payloads);
             return;
         }
-        (void)json_array_append_new(payloads, json_parse(row_of(ask, json_string_value(id))->payload,
-                                                         strlen(row_of(ask, json_string_value(id))->payload), NULL));
+        (void)json_array_append_new(payloads, json_stored(row_of(ask, json_string_value(id))->payload));
     }
     files = config_has_flow(process) ? NULL : files_of(ask);
     api_start_with_items(&ask->call, process, ask->ids, payloads, files);

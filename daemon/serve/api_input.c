@@ -21,7 +21,7 @@ static json_t *shape_waiting(const struct item_write *w)
 {
     json_t *o = api_shape_item(&w->call, w->config, &w->item);
 
-    (void)json_object_set_new(o, "payload", json_parse(w->item.payload, strlen(w->item.payload), NULL));
+    (void)json_object_set_new(o, "payload", json_stored(w->item.payload));
     (void)json_object_set_new(o, "files", json_array());
     return o;
 }
@@ -47,7 +47,7 @@ static void written(struct commit *commit, int status)
         payload = shape_waiting(w);
         serve_json(w->call.x, 200, w->shape != NULL ? w->shape(payload) : payload);
     } else {
-        payload = json_parse(w->item.payload, strlen(w->item.payload), NULL);
+        payload = json_stored(w->item.payload);
         serve_json(w->call.x, 200, json_pack("{s:o}", "payload", payload));
     }
     write_free(w);

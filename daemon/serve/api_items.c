@@ -48,8 +48,8 @@ static void items_read_row(struct items *items, const struct api_read *r, const 
     *items = (struct items) { .run = &row->run };
     id_from_name("process", row->run.process, items->lost_id);
     items->process_id = process != NULL ? process->id : items->lost_id;
-    items->result = row->run.result != NULL ? json_parse(row->run.result, strlen(row->run.result), NULL) : NULL;
-    items->event = row->event != NULL ? json_parse(row->event, strlen(row->event), NULL) : NULL;
+    items->result = json_stored(row->run.result);
+    items->event = json_stored(row->event);
     items->ids = json_object_get(items->event, "work_items");
     both = json_object_get(items->result, "work_items");
     items->output = json_incref(json_object_get(both, "output"));

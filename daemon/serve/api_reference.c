@@ -168,6 +168,6 @@ void serve_reference(struct serve_room *room, struct http_exchange *x, const str
                       "title", "Control Room API of local workspaces, served by Belfry", "version", BELFRY_VERSION, "servers", "url",
                       "/api/v1", "paths", paths, "components", "securitySchemes", "key", "type", "apiKey", "in", "header", "name",
                       "Authorization", "description", "RC-WSKEY and the key", "token", "type", "apiKey", "in", "query", "name", "token");
-    (void)json_object_set_new(json_object_get(whole, "components"), "schemas", json_parse(api_schemas, strlen(api_schemas), NULL));
+    (void)json_object_set_new(json_object_get(whole, "components"), "schemas", json_stored(api_schemas));
     serve_json(x, 200, whole);
 }

@@ -106,7 +106,7 @@ static void run_came(struct journal_read *read, int status)
     }
     if (run_record_copy(&s->run, run) != 0)
         abort();
-    s->result = run->result != NULL ? json_parse(run->result, strlen(run->result), NULL) : NULL;
+    s->result = json_stored(run->result);
     s->read = (struct journal_read) { .kind = READ_STEP_RUNS, .state = -1, .run_id = s->run.id, .limit = SIZE_MAX / 4, .cb = steps_came, .data = s };
     journal_read(s->call.room->host.journal, &s->read);
 }

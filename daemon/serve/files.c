@@ -29,7 +29,7 @@ static void ask_free(struct file_ask *ask)
 /* The folder of a run's results, as its record has it; NULL before they are there. Lent by *result. */
 static const char *results_of(const struct run_record *run, json_t **result)
 {
-    *result = run->result != NULL ? json_parse(run->result, strlen(run->result), NULL) : NULL;
+    *result = json_stored(run->result);
     return json_str(*result, "results");
 }
 

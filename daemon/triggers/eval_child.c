@@ -269,7 +269,7 @@ int eval_get_answer(const char *frame, const char *program, uint32_t *id, json_t
     case EVAL_DONE:
         if (!result)
             return 0;
-        *result = json_parse(text, head.len, err);
+        *result = json_parse_within(text, head.len, JSON_DEPTH_WRAPPED, err);
         if (*result)
             return 0;
         return error_prefix(err, "the result of a jq program");

@@ -229,6 +229,21 @@ def test_a_start_by_token(api):
     assert api.daemon.tcp("POST", f"{path}?token={api.key}&with_handshake=other", "{}").status == 400
 
 
+@pytest.mark.parametrize("depth", [61, 62, 64])
+def test_what_nests_as_deep_as_is_let_in_comes_home(api, depth):
+    deep = "[" * depth + "]" * depth
+    path = f"/api/v1/workspaces/here/processes/{api.processes['good']}/process-runs-integrations"
+    run_id = api.daemon.tcp("POST", f"{path}?token={api.key}", deep).json["id"]
+    assert finished(api, run_id)["state"] == "completed"
+    step, = api("GET", f"/step-runs?process_run_id={run_id}")["data"]
+    assert {a["name"] for a in api("GET", f"/step-runs/{step['id']}/artifacts")["data"]} == {"in.json", "x y.csv"}
+    assert len(api("GET", f"/step-runs/{step['id']}/console-messages")["data"]) == 2
+    item, = api("GET", f"/work-items?process_run_id={run_id}")["data"]
+    assert api("GET", f"/work-items/{item['id']}")["payload"] == json.loads(deep)
+    assert json.loads(api.daemon.cli("show", run_id, "--json").stdout)["work_items"]["input"][0]["payload"] == json.loads(deep)
+    assert api.daemon.tcp("POST", f"{path}?token={api.key}", f"[{deep}]").status == (400 if depth == 64 else 200)
+
+
 def test_lists_of_runs(api):
     runs = [start(api, "good") for _ in range(5)]
     failed = start(api, "bad")

@@ -65,6 +65,17 @@ static void nesting_has_a_limit(void **state)
     value = json_parse(text.data, text.len, &err);
     assert_non_null(value);
     json_decref(value);
+    /* Once it is in, it is read back whatever it is wrapped in. */
+    buf_reset(&text);
+    for (int i = 0; i < 2 * JSON_DEPTH; i++)
+        buf_addc(&text, '[');
+    for (int i = 0; i < 2 * JSON_DEPTH; i++)
+        buf_addc(&text, ']');
+    assert_null(json_parse(text.data, text.len, &err));
+    value = json_stored(text.data);
+    assert_non_null(value);
+    json_decref(value);
+    assert_null(json_stored(NULL));
     buf_reset(&text);
     for (int i = 0; i < 100000; i++)
         buf_addc(&text, '[');
