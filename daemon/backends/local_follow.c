@@ -408,6 +408,8 @@ void local_stop(struct backend *base, const struct run_record *run, const struct
     struct local_run *live = local_run_find((struct local *)base, run->id);
 
     (void)process;
+    if (how == STOP_BEGINNING)
+        return;   /* it is one command, which has begun */
     /* One that is gone has its end on its way. */
     if (live != NULL && syscall(SYS_pidfd_send_signal, live->pidfd, how == STOP_AT_ONCE ? SIGUSR1 : SIGTERM, NULL, 0) != 0 &&
         errno != ESRCH)

@@ -356,12 +356,13 @@ void robocorp_stop(struct backend *base, const struct run_record *run, const str
     struct robocorp *b = (struct robocorp *)base;
     struct follow *f = find_follow(b, run->id);
 
+    if (how == STOP_BEGINNING)
+        return;   /* what the Control Room begins of the one run is its own */
     if (f == NULL)
         robocorp_follow(base, run, process);
     f = find_follow(b, run->id);
     f->stop_wanted = true;
     f->stopped = true;
-    (void)how;   /* a Control Room knows but one way */
     /* The next look sends it: a run that has ended by then is left in peace. */
     look_now(f);
 }

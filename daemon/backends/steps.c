@@ -40,6 +40,8 @@ struct steps_run *steps_run_open(struct steps *s, const struct run_record *recor
     run_record_close(&run->record);
     if (run_record_copy(&run->record, record) != 0)
         abort();
+    run->stop_as = record->stop_as;
+    run->drain = record->drain;
     if (process != NULL && run->tasks == 0)   /* step runs go on with the settings that they were started with */
         set_process(run, process);
     return run;
@@ -90,6 +92,11 @@ bool steps_run_release(struct steps_run *run)
 struct flow *steps_flow(const struct steps_run *run)
 {
     return flows_find(run->steps->flows, run->id);
+}
+
+bool steps_stopping(const struct steps_run *run)
+{
+    return run->stop_as != RUN_QUEUED || run->drain != DRAIN_NO;
 }
 
 struct steps_task *steps_task_find(const struct steps *s, const char *step_run_id)
@@ -172,7 +179,6 @@ static void start(struct backend *base, const struct run_record *record, const s
     }
     run = steps_run_open(s, record, process);
     run->told = run->over = run->finding = false;
-    run->stop_as = RUN_QUEUED;
     steps_begin(run, event, input);
 }
 
@@ -318,13 +324,15 @@ static void stop(struct backend *base, const struct run_record *record, const st
     if (run == NULL || run->over)
         return;
     run->stop_as = record->stop_as;
+    run->drain = record->drain;
     run->again_ms = 0;   /* what could not be started is not tried again */
     if (run->stop_as == RUN_TIMED_OUT)
         how = STOP_GENTLY;   /* each command has its own kill_grace after that */
     if (flow == NULL)
         return;   /* it is still being prepared: steps_go will see */
     flow_halt(flow);
-    flow_each_step_run(flow, stop_step_run, &(struct stopping) { run, how });
+    if (how != STOP_BEGINNING)
+        flow_each_step_run(flow, stop_step_run, &(struct stopping) { run, how });
     steps_go(run);
 }
 
@@ -332,11 +340,17 @@ static void collect(struct backend *base, const struct run_record *record, const
                     const json_t *input, const char *dir)
 {
     struct steps *s = (struct steps *)base;
+    struct flow *flow = flows_find(s->flows, record->id);
+    struct steps_run *run;
 
-    if (flows_find(s->flows, record->id) == NULL)
+    if (flow == NULL) {
         local_collect(&s->plain->base, record, process, input, dir);
-    else
-        steps_collect(steps_run_open(s, record, process), dir);
+        return;
+    }
+    run = steps_run_open(s, record, process);
+    if (flow_waiting(flow) > 0)   /* it was given up before it came to them */
+        steps_settle_waiting(run);
+    steps_collect(run, dir);
 }
 
 static void forget(struct backend *base, const char *run_id)

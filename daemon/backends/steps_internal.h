@@ -45,6 +45,7 @@ struct steps_run {
     size_t looks;                        /* step runs that are looked for */
     bool over;                           /* its end is on its way */
     enum run_state stop_as;              /* RUN_QUEUED: nobody asked for its end */
+    enum run_drain drain;
     int64_t again_ms;                    /* monotonic; 0: nothing is to be tried again */
     unsigned tries;
     size_t tasks;
@@ -78,10 +79,14 @@ struct steps_task *steps_task_find(const struct steps *s, const char *step_run_i
 struct steps_task *steps_task_open(struct steps_run *run, const struct step_record *record);
 void steps_task_close(struct steps_task *task);
 struct flow *steps_flow(const struct steps_run *run);
+/* Nothing more of it is begun. */
+bool steps_stopping(const struct steps_run *run);
 
 /* --- steps_run.c --- */
 /* Starts what is to be started; ends the run when nothing is left. */
 void steps_go(struct steps_run *run);
+/* What no step run has come to, nor will. */
+void steps_settle_waiting(struct steps_run *run);
 void steps_reports_init(struct steps *s);
 void steps_again(uv_timer_t *timer);
 /* Calls steps_again soon, until nothing waits any more. */

@@ -149,12 +149,15 @@ static void start_next(struct steps_run *run, const struct step_record *record)
     flows_save(run->steps->flows, steps_flow(run), NULL, 0, intent_saved, l);
 }
 
-static void stop_waiting(struct steps_run *run, struct flow *flow)
+void steps_settle_waiting(struct steps_run *run)
 {
+    struct flow *flow = steps_flow(run);
+
     flow_halt(flow);
-    if (flow_active(flow) == 0)
-        flow_settle_waiting(flow, time_wall_ms(), false, run->stop_as == RUN_TIMED_OUT ? "timeout" : "canceled",
-                            "the run was stopped before it came to this work item");
+    flow_settle_waiting(flow, time_wall_ms(), run->drain == DRAIN_DONE,
+                        run->stop_as == RUN_TIMED_OUT ? "timeout" : run->stop_as == RUN_CANCELED ? "canceled" : "stopped",
+                        "the run was stopped before it came to this work item");
+    flows_save(run->steps->flows, flow, NULL, 0, NULL, NULL);
 }
 
 void steps_go(struct steps_run *run)
@@ -165,8 +168,8 @@ void steps_go(struct steps_run *run)
 
     if (run->over || flow == NULL || run->dropped || run->steps->closing)
         return;
-    if (run->stop_as != RUN_QUEUED)
-        stop_waiting(run, flow);
+    if (steps_stopping(run))
+        steps_settle_waiting(run);
     for (;;) {
         /* Until the first one has begun the run has not: no second one. */
         if ((!run->told && flow_active(flow) > 0) || run->again_ms != 0)
@@ -301,7 +304,10 @@ static void on_not_started(void *data, const char *step_run_id, const struct err
     if (!run->told) {
         not_begun(task);
         save(run, &news);
-    } else if (again && run->stop_as == RUN_QUEUED) {
+    } else if (steps_stopping(run)) {
+        not_begun(task);
+        save(run, &(struct news) { .kind = NEWS_NONE });
+    } else if (again) {
         log_warning("run %s: step %s cannot be started, and is tried again: %s", run->id, config_step_name(task->process), why->text);
         id_random(&dice, sizeof dice);
         run->tries++;

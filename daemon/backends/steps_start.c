@@ -85,7 +85,7 @@ void steps_launch(struct steps_task *task)
     struct error why;
     char *text;
 
-    if (task->run->stop_as != RUN_QUEUED) {
+    if (steps_stopping(task->run)) {
         error_set(&why, BF_ECANCELED, "the run was stopped before the step began");
         task->run->steps->inner_reports.not_started(task->run->steps, task->id, &why, false, 0);
         free(l);

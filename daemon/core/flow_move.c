@@ -169,14 +169,21 @@ static void forget_item(struct flow *f, struct flow_item *item)
     flow_item_changed(f, item);
 }
 
+/* It waits, or has failed because the run was stopped before anybody took it: what made it is all that it knows of. */
+static bool is_untaken(const struct flow *f, const struct flow_item *item)
+{
+    const struct flow_run *last = flow_run_find(f, item->r.step_run);
+
+    return item->r.state == ITEM_NEW || (item->r.state == ITEM_FAILED && last != NULL && last->r.step < item->r.step);
+}
+
 static void drop_outputs(struct flow *f, const struct flow_item *of)
 {
     struct flow_item *item;
 
     for (item = f->items; item != NULL; item = item->hh.next) {
-        if (item->dropped || item->r.state != ITEM_NEW || item->r.step <= of->r.step || strcmp(item->r.parent, of->r.id) != 0)
-            continue;
-        forget_item(f, item);
+        if (!item->dropped && item->r.step > of->r.step && strcmp(item->r.parent, of->r.id) == 0 && is_untaken(f, item))
+            forget_item(f, item);
     }
 }
 

@@ -71,7 +71,7 @@ struct engine {
 };
 
 /* What is ordered once a write is durable, if the run is then still where the write put it. */
-enum then { THEN_NOTHING, THEN_START, THEN_FOLLOW, THEN_STOP_GENTLY, THEN_STOP_AT_ONCE, THEN_COLLECT, THEN_END };
+enum then { THEN_NOTHING, THEN_START, THEN_FOLLOW, THEN_DRAIN, THEN_STOP_GENTLY, THEN_STOP_AT_ONCE, THEN_COLLECT, THEN_END };
 
 /* Out of memory in mid-run: everything that matters is on disk, so a restart is the clean way on. */
 void *engine_alloc(size_t size);
@@ -100,6 +100,8 @@ void run_drop(struct engine *e, struct open_run *run);
 void run_move(struct open_run *run, enum run_state to);
 /* Writes the run as it is now; `then` is ordered when that is durable. */
 void run_write(struct engine *e, struct open_run *run, enum then then);
+/* It runs: the world follows it, and is told what was asked of it. */
+void run_follow(struct engine *e, struct open_run *run);
 void run_wake_in(struct engine *e, struct open_run *run, struct instant now, int64_t wait_ms);
 void run_sleep(struct engine *e, struct open_run *run);     /* no wake-up */
 void engine_set_wake(struct engine *e);

@@ -86,6 +86,17 @@ static void end(struct engine *e, struct open_run *run, const struct run_record 
     e->world.ended(e->world.data, record);
 }
 
+void run_follow(struct engine *e, struct open_run *run)
+{
+    const struct run_record *rec = &run->rec;
+
+    e->world.follow(e->world.data, rec);
+    if (rec->drain != DRAIN_NO)
+        e->world.stop(e->world.data, rec, STOP_BEGINNING);
+    if (rec->stop_as != RUN_QUEUED)
+        e->world.stop(e->world.data, rec, STOP_GENTLY);
+}
+
 static void order(struct engine *e, struct open_run *run, const struct write *w)
 {
     const struct run_record *rec = &run->rec;
@@ -104,14 +115,13 @@ static void order(struct engine *e, struct open_run *run, const struct write *w)
         if (rec->state != RUN_RUNNING)
             return;
         e->world.note(data, rec, NULL);
-        e->world.follow(data, rec);
-        if (rec->stop_as != RUN_QUEUED)
-            e->world.stop(data, rec, STOP_GENTLY);
+        run_follow(e, run);
         return;
+    case THEN_DRAIN:
     case THEN_STOP_GENTLY:
     case THEN_STOP_AT_ONCE:
         if (rec->state == RUN_RUNNING)
-            e->world.stop(data, rec, w->then == THEN_STOP_GENTLY ? STOP_GENTLY : STOP_AT_ONCE);
+            e->world.stop(data, rec, w->then == THEN_DRAIN ? STOP_BEGINNING : w->then == THEN_STOP_GENTLY ? STOP_GENTLY : STOP_AT_ONCE);
         return;
     case THEN_COLLECT:
         if (rec->state == RUN_COLLECTING)

@@ -58,9 +58,7 @@ static void resume(struct engine *e, struct open_run *run, struct instant now)
         return;
     case RUN_RUNNING:
         lane_take(e, run);
-        e->world.follow(data, rec);
-        if (rec->stop_as != RUN_QUEUED)
-            e->world.stop(data, rec, STOP_GENTLY);
+        run_follow(e, run);
         run_arm_deadline(e, run, now);
         return;
     case RUN_COLLECTING:

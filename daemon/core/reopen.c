@@ -40,6 +40,7 @@ static void begin_anew(struct run_record *rec)
     rec->state = RUN_QUEUED;
     rec->outcome = RUN_QUEUED;
     rec->stop_as = RUN_QUEUED;
+    rec->drain = DRAIN_NO;
     rec->failures = 0;
     rec->not_before_ms = 0;
     rec->ended_ms = 0;

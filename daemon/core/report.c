@@ -91,7 +91,7 @@ static bool retries_left(const struct open_run *run, enum run_state outcome)
 {
     const struct lane_settings *set = &run->lane->set;
 
-    return (set->retry_on & (1u << outcome)) != 0 && run->rec.failures <= set->retries && run->rec.stop_as == RUN_QUEUED;
+    return (set->retry_on & (1u << outcome)) != 0 && run->rec.failures <= set->retries && !run_is_stopping(&run->rec);
 }
 
 /* An attempt that failed: once more, or the end. */
@@ -291,6 +291,21 @@ int engine_cancel(struct engine *engine, struct instant now, const char *run_id,
         return BF_ENOENT;
     if (run->rec.state != RUN_COLLECTING && run->rec.stop_as == RUN_QUEUED)
         run_stop(engine, run, now, as, reason, THEN_STOP_GENTLY);
+    return 0;
+}
+
+int engine_drain(struct engine *engine, struct instant now, const char *run_id, enum run_drain how, const char *reason)
+{
+    struct open_run *run = run_find(engine, run_id);
+
+    if (run == NULL || run->rec.state != RUN_RUNNING)
+        return engine_cancel(engine, now, run_id, RUN_CANCELED, reason);
+    engine->now = now;
+    if (run->rec.drain == how || run->rec.stop_as != RUN_QUEUED)
+        return 0;
+    run->rec.drain = how;
+    engine_set_text(&run->rec.reason, reason);
+    run_write(engine, run, THEN_DRAIN);
     return 0;
 }
 

@@ -51,6 +51,11 @@ bool run_move_allowed(enum run_state from, enum run_state to)
     return from < RUN_STATES && to < RUN_STATES && (moves[from] & TO(to)) != 0;
 }
 
+bool run_is_stopping(const struct run_record *run)
+{
+    return run->stop_as != RUN_QUEUED || run->drain != DRAIN_NO;
+}
+
 const char *run_state_name(enum run_state state)
 {
     return state < RUN_STATES ? state_names[state] : "unknown";

@@ -234,8 +234,7 @@ void api_run(const struct api_call *call)
 
 struct stop {
     struct api_call call;
-    char run_id[ID_SIZE];
-    bool terminate;
+    bool as_done, terminate;
     char *reason;                  /* NULL: none was given */
 };
 
@@ -259,69 +258,50 @@ static void stop_written(void *data, int status)
     stop_free(s);
 }
 
-/* What waited is settled, and that is on disk. */
-static void settled(void *data, int status)
-{
-    struct stop *s = data;
-    struct engine *engine = s->call.room->host.engine;
-    const struct run_record *open = engine_run(engine, s->run_id);
-
-    /* One that has ended meanwhile needs no stop; one whose command runs may end by itself. */
-    if (status == 0 && open != NULL && (s->terminate || open->state != RUN_RUNNING))
-        (void)engine_cancel(engine, time_now(), s->run_id, RUN_CANCELED, s->reason != NULL ? s->reason : "stopped by the API");
-    if (status == 0)
-        serve_when_written(s->call.room, stop_written, s);
-    else
-        stop_written(s, status);
-}
-
-static bool read_stop(const struct api_call *call, bool *as_done, struct stop *s)
+static bool read_stop(struct stop *s)
 {
     const json_t *done, *terminate;
     json_t *body;
     bool good;
 
-    if (!api_body(call->x, &body))
+    if (!api_body(s->call.x, &body))
         return false;
     done = json_object_get(body, "set_remaining_work_items_as_done");
     terminate = json_object_get(body, "terminate_ongoing_activity_runs");
     good = json_is_boolean(done) && json_is_boolean(terminate);
-    *as_done = json_is_true(done);
+    s->as_done = json_is_true(done);
     s->terminate = json_is_true(terminate);
     if (json_str(body, "reason") != NULL && (s->reason = strdup(json_str(body, "reason"))) == NULL)
         abort();
     json_decref(body);
     if (!good)
-        api_refuse(call->x, 400, "set_remaining_work_items_as_done and terminate_ongoing_activity_runs have to be true or false");
+        api_refuse(s->call.x, 400, "set_remaining_work_items_as_done and terminate_ongoing_activity_runs have to be true or false");
     return good;
 }
 
 /*
  * terminate_ongoing_activity_runs: the commands that run are stopped; else they may end, and nothing more is begun.
- * set_remaining_work_items_as_done is for the items that no step run has come to.
+ * set_remaining_work_items_as_done is for the items that no step run has come to. A run that has ended meanwhile needs no stop.
  */
 static void stop(struct api_read *r, const struct run_record *run)
 {
     struct serve_room *room = r->call.room;
-    struct flow *flow = flows_find(room->host.flows, run->id);
     struct stop *s = calloc(1, sizeof *s);
-    bool as_done;
+    const char *reason;
 
     if (s == NULL)
         abort();
     s->call = r->call;
-    memcpy(s->run_id, run->id, sizeof s->run_id);
     room->open++;
-    if (!read_stop(&r->call, &as_done, s)) {
+    if (!read_stop(s)) {
         stop_free(s);
         return;
     }
-    if (flow == NULL || (s->terminate && !as_done)) {
-        settled(s, 0);
-        return;
-    }
-    flow_settle_waiting(flow, time_wall_ms(), as_done, "stopped", "the run was stopped before it came to this work item");
-    flows_save(room->host.flows, flow, NULL, 0, settled, s);
+    reason = s->reason != NULL ? s->reason : "stopped by the API";
+    (void)engine_drain(room->host.engine, time_now(), run->id, s->as_done ? DRAIN_DONE : DRAIN_FAIL, reason);
+    if (s->terminate)
+        (void)engine_cancel(room->host.engine, time_now(), run->id, RUN_CANCELED, reason);
+    serve_when_written(room, stop_written, s);
 }
 
 void api_stop(const struct api_call *call)

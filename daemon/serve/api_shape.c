@@ -21,7 +21,7 @@ const char *shape_word(const struct run_record *run)
     case RUN_QUEUED:
         return "new";
     case RUN_STARTING: case RUN_RUNNING: case RUN_COLLECTING:
-        return run->stop_as != RUN_QUEUED ? "stopping" : run->state == RUN_STARTING ? "new" : "in_progress";
+        return run_is_stopping(run) ? "stopping" : run->state == RUN_STARTING ? "new" : "in_progress";
     case RUN_COMPLETED: case RUN_CANCELED: case RUN_SKIPPED:
         return "completed";
     default:

@@ -101,12 +101,12 @@ void row_close(struct journal_row *row);
 /* --- rows.c --- */
 #define RUN_COLUMNS "r.id,r.process,r.workspace,r.trigger_kind,r.trigger_name,r.overlap,r.state,r.outcome,r.attempt," \
     "r.failures,r.accepted,r.due,r.not_before,r.started,r.ended,r.exit_code,r.unconfirmed,r.stop_as,r.backend_state," \
-    "r.error_code,r.error_message,r.memo,r.remote_id,r.remote_url,r.reason,r.result"
-#define RUN_COLUMN_COUNT 26
+    "r.error_code,r.error_message,r.memo,r.remote_id,r.remote_url,r.reason,r.result,r.drain"
+#define RUN_COLUMN_COUNT 27
 /* The same places, with less in them. */
 #define RUN_BRIEF_COLUMNS "r.id,r.process,r.workspace,r.trigger_kind,r.trigger_name,r.overlap,r.state,r.outcome,r.attempt," \
     "r.failures,r.accepted,r.due,r.not_before,r.started,r.ended,r.exit_code,r.unconfirmed,r.stop_as,NULL," \
-    "r.error_code,NULL,NULL,NULL,NULL,NULL,NULL"
+    "r.error_code,NULL,NULL,NULL,NULL,NULL,NULL,r.drain"
 #define ITEM_COLUMNS "w.id,w.workspace,w.process,w.run_id,w.created,w.updated,w.payload,w.step,w.state,w.step_run,w.parent,w.told," \
     "w.exception,w.exception_code,w.exception_message"
 #define STEP_COLUMNS "s.id,s.run_id,s.step,s.name,s.state,s.attempt,s.created,s.started,s.ended,s.exit_code,s.forgiven,s.spoke," \

@@ -144,7 +144,7 @@ static void states_filter(struct query *q, const struct journal_read *a)
     else if ((a->states & ~((1u << RUN_FAILED | 1u << RUN_CANCELED | 1u << RUN_TIMED_OUT | 1u << RUN_LOST))) == 0)
         add(q, " AND state IN (5,6,7,8)");
     if (a->stopping >= 0)
-        add(q, a->stopping ? " AND r.stop_as<>0" : " AND r.stop_as=0");
+        add(q, a->stopping ? " AND (r.stop_as<>0 OR r.drain<>0)" : " AND r.stop_as=0 AND r.drain=0");
 }
 
 static void build(struct query *q, const struct journal_read *a)

@@ -11,12 +11,12 @@ static const char *const sql[ST_COUNT] = {
     [ST_COMMIT] = "COMMIT",
     [ST_ROLLBACK] = "ROLLBACK",
     [ST_RUN_ADD] = "INSERT INTO runs VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,"
-                   "?23,?24,?25,?26)",
+                   "?23,?24,?25,?26,?27)",
     [ST_TEXTS_ADD] = "INSERT INTO run_texts VALUES (?1,?2,?3)",
     [ST_RUN_SET] = "UPDATE runs SET process=?2,workspace=?3,trigger_kind=?4,trigger_name=?5,overlap=?6,state=?7,outcome=?8,"
                    "attempt=?9,failures=?10,accepted=?11,due=?12,not_before=?13,started=?14,ended=?15,exit_code=?16,"
                    "unconfirmed=?17,stop_as=?18,backend_state=?19,error_code=?20,error_message=?21,memo=?22,remote_id=?23,"
-                   "remote_url=?24,reason=?25,result=?26 WHERE id=?1",
+                   "remote_url=?24,reason=?25,result=?26,drain=?27 WHERE id=?1",
     [ST_RUN_LINES] = "SELECT run_id FROM lines WHERE run_id=?1",
     [ST_RUN_DROP] = "DELETE FROM runs WHERE id=?1 AND state>=4",
     [ST_CLAIM_GET] = "SELECT run_id FROM claims WHERE name=?1 AND until>?2",
@@ -138,6 +138,7 @@ static int put_run(struct journal *j, enum statement which, const struct run_rec
     text(st, 24, r->remote_url);
     text(st, 25, r->reason);
     text(st, 26, r->result);
+    (void)sqlite3_bind_int(st, 27, (int)r->drain);
     return records_run(j, which);
 }
 

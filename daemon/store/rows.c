@@ -43,6 +43,7 @@ void row_to_run(sqlite3_stmt *row, struct run_record *run)
     run->remote_url = text_at(row, 23);
     run->reason = text_at(row, 24);
     run->result = text_at(row, 25);
+    run->drain = (enum run_drain)sqlite3_column_int(row, 26);
 }
 
 static void id_at(sqlite3_stmt *row, int column, char *id, size_t size)

@@ -57,6 +57,7 @@ static const char *const steps[] = {
     "CREATE TABLE asset_uploads (id TEXT PRIMARY KEY, asset TEXT NOT NULL, content_type TEXT NOT NULL, state INTEGER NOT NULL,"
     " created INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE INDEX asset_uploads_asset ON asset_uploads (asset);",
+    "ALTER TABLE runs ADD COLUMN drain INTEGER NOT NULL DEFAULT 0;",
 };
 
 #define STEPS ((int)(sizeof steps / sizeof *steps))

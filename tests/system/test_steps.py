@@ -562,15 +562,76 @@ command = true
     assert record["backend_state"] == "unresolved" and "/nonexistent/command" in record["error"]["message"], record
 
 
-def test_an_api_stop_lets_what_runs_end_and_begins_nothing_more(api):
+@pytest.mark.parametrize("killed", [False, True])
+@pytest.mark.parametrize("as_done, rest", [(True, "done"), (False, "failed")])
+def test_an_api_stop_lets_what_runs_end_and_begins_nothing_more(api, as_done, rest, killed):
     run = api.daemon.begin("slow", input=[1, 2])
     until(lambda: (api.daemon.folder / "begun").exists(), "the step runs")
-    assert api("POST", f"/process-runs/{run}/stop", {"set_remaining_work_items_as_done": True, "terminate_ongoing_activity_runs": False})["accepted"]
+    assert api("POST", f"/process-runs/{run}/stop", {"set_remaining_work_items_as_done": as_done, "terminate_ongoing_activity_runs": False})["accepted"]
+    assert api("GET", f"/process-runs/{run}")["state"] == "stopping"
+    assert [r["id"] for r in api("GET", "/process-runs?state=stopping")["data"]] == [run]
+    assert not api("GET", "/process-runs?state=in_progress")["data"]
+    until(lambda: [i["state"] for i in pages(api, f"/work-items?process_run_id={run}")] == ["in_progress", rest], "what waited is settled")
+    if killed:
+        api.daemon.kill()
+        api.daemon.start()
     (api.daemon.folder / "go").touch()
     record = api.daemon.ended(run)
-    assert record["state"] == "completed" and [s["name"] for s in record["steps"]] == ["slow", "after"], record
-    states = [i["state"] for i in pages(api, f"/work-items?process_run_id={run}")]
-    assert states == ["done", "done"]
+    assert [s["name"] for s in record["steps"]] == ["slow"] and not (api.daemon.folder / "after").exists(), record
+    assert record["state"] == ("completed" if as_done else "failed")
+    items = [api("GET", f"/work-items/{i['id']}") for i in pages(api, f"/work-items?process_run_id={run}")]
+    assert [i["state"] for i in items] == [rest, rest]
+    assert [i["exception"] and i["exception"]["code"] for i in items] == [None if as_done else "stopped"] * 2
+
+
+def test_an_api_stop_begins_no_further_attempt(daemon):
+    daemon.start("""
+[process again]
+workspace = here
+shell = yes
+retries = 3
+retry_delay = 10ms
+command = echo begun >> {0}/begun; while [ ! -e {0}/go ]; do sleep 0.05; done; false
+""".format(daemon.folder))
+    run = daemon.begin("again")
+    until(lambda: (daemon.folder / "begun").exists(), "it runs")
+    path = f"/api/v1/workspaces/here/process-runs/{run}"
+    assert daemon.api("POST", path + "/stop", {"set_remaining_work_items_as_done": False, "terminate_ongoing_activity_runs": False}).status == 200
+    assert daemon.api("GET", path).json["state"] == "stopping"
+    (daemon.folder / "go").touch()
+    record = daemon.ended(run)
+    assert (record["state"], record["attempt"]) == ("failed", 1) and (daemon.folder / "begun").read_text() == "begun\n"
+
+
+def test_what_was_made_before_a_cancel_is_not_made_twice_by_a_retry(daemon):
+    (daemon.folder / "make.py").write_text(textwrap.dedent(ROBOT + """
+import time
+for item, payload in items():
+    output(item, "made")
+    open("{0}/made", "a").write("x")
+    while not os.path.exists("{0}/go"):
+        time.sleep(0.02)
+    release(item)
+""".replace("{0}", str(daemon.folder))))
+    daemon.start("""
+[process both]
+workspace = here
+steps = make take
+[step make]
+command = /usr/bin/python3 {0}/make.py
+[step take]
+shell = yes
+command = echo taken >> {0}/taken
+items = each
+""".format(daemon.folder))
+    run = daemon.begin("both")
+    until(lambda: (daemon.folder / "made").exists(), "an output is there")
+    daemon.cli("cancel", run)
+    assert daemon.ended(run)["state"] == "canceled"
+    (daemon.folder / "go").touch()
+    daemon.cli("retry", run)
+    until(lambda: daemon.run(run)["state"] == "completed", "it is completed")
+    assert (daemon.folder / "made").read_text() == "xx" and (daemon.folder / "taken").read_text() == "taken\n"
 
 
 def test_a_stop_that_was_accepted_is_kept_by_a_daemon_that_is_killed(api):

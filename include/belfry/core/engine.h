@@ -6,7 +6,7 @@
  *
  *   who calls        what                                         what the engine orders then
  *   a trigger        engine_admit                                 commit, then start
- *   a person         engine_cancel                                commit, then stop
+ *   a person         engine_cancel, engine_drain                  commit, then stop
  *                    engine_reopen                                commit, then start
  *   the backend      engine_started, _not_started, _start_unknown,
  *                    _found, _ended, _collected                   commit, then follow, find, collect, publish
@@ -29,8 +29,8 @@
 
 struct engine;
 
-/* How a run is stopped: gently (the backend's own way), or at once. */
-enum stop_how { STOP_GENTLY, STOP_AT_ONCE };
+/* How a run is stopped: by beginning nothing more of it, gently (the backend's own way), or at once. */
+enum stop_how { STOP_BEGINNING, STOP_GENTLY, STOP_AT_ONCE };
 
 /* Orders. `run` is lent for the call. None of them fails: what cannot be done is reported as its outcome. */
 struct engine_world {
@@ -127,6 +127,8 @@ int engine_admit(struct engine *engine, struct instant now, struct admission *ad
 
 /* Asks for a run's end. 0 when it is on its way, BF_ENOENT when no such run is open. `reason` is copied. */
 int engine_cancel(struct engine *engine, struct instant now, const char *run_id, enum run_state as, const char *reason);
+/* Has nothing more of it begun: what runs ends by itself, and its end is the run's. One that has not begun is canceled. As above. */
+int engine_drain(struct engine *engine, struct instant now, const char *run_id, enum run_drain how, const char *reason);
 /* Takes up a run that has ended: it is queued again, as a further attempt, with `count` records (lent) in the same commit; then
  * done(data, status), as in admission. 0: the callback will come. Else refused on the spot: BF_EEXIST (it is open), BF_EINVAL
  * (it completed, or was skipped), BF_ENOENT (its process is not configured), BF_ENOMEM. */

@@ -30,6 +30,13 @@ enum run_state {
 
 enum trigger_kind { TRIGGER_SCHEDULE, TRIGGER_WATCH, TRIGGER_WEBHOOK, TRIGGER_MANUAL, TRIGGER_API, TRIGGER_KINDS };
 
+/* Once set, nothing more of the run is begun, and what runs may end by itself: no step run, no further attempt. */
+enum run_drain {
+    DRAIN_NO,
+    DRAIN_FAIL,                 /* work items that still wait then have failed */
+    DRAIN_DONE,                 /* or are taken as done */
+};
+
 /* Everything that a run's row in the journal holds and that may change. Strings are the record's own (heap) or NULL. */
 struct run_record {
     char id[ID_SIZE];
@@ -51,6 +58,7 @@ struct run_record {
     bool has_exit_code;
     bool unconfirmed;           /* a start got no answer and could not be found either for two minutes */
     enum run_state stop_as;     /* RUN_CANCELED or RUN_TIMED_OUT once a stop was asked for, else RUN_QUEUED */
+    enum run_drain drain;
     char *backend_state;        /* the backend's own word */
     char *error_code;           /* "exit_code", "start_failed", "signal" … ; NULL: none */
     char *error_message;
@@ -65,6 +73,8 @@ struct run_record {
 bool run_state_is_end(enum run_state state);
 /* True when the table above has the move. */
 bool run_move_allowed(enum run_state from, enum run_state to);
+/* It was asked to end, one way or the other. */
+bool run_is_stopping(const struct run_record *run);
 /* "queued" …, and back: RUN_STATES when the word is unknown. */
 const char *run_state_name(enum run_state state);
 enum run_state run_state_from_name(const char *name);

@@ -14,7 +14,7 @@
 static struct engine *engine;
 static struct instant now;
 static struct commit *waiting, **waiting_tail = &waiting;
-static unsigned starts, finds, follows, lines;
+static unsigned starts, finds, follows, lines, stops[3];
 static struct run_record ended_as;
 static const char *wants;
 static char note[512];
@@ -65,7 +65,8 @@ static void follow(void *data, const struct run_record *run)
 
 static void stop(void *data, const struct run_record *run, enum stop_how how)
 {
-    (void)data, (void)run, (void)how;
+    (void)data, (void)run;
+    stops[how]++;
 }
 
 static void ended(void *data, const struct run_record *run)
@@ -122,6 +123,7 @@ static int begin(void **state)
 
     (void)state;
     starts = finds = follows = notes = lines = 0;
+    memset(stops, 0, sizeof stops);
     wants = NULL;
     now = (struct instant) { .wall_ms = 1767225600000, .mono_ms = 1000 };
     if (engine_new(&world, &engine) != 0 || engine_configure(engine, 10, &lane, 1, NULL, 0) != 0)
@@ -315,6 +317,59 @@ static void a_canceled_retry_does_not_start(void **state)
     run_record_close(&failed);
 }
 
+/* --- drained ------------------------------------------------------------------------------------------------------ */
+
+static const struct lane_settings patient = { .process = "p", .workspace = "w", .max_parallel = 1, .queue_limit = 10, .retries = 5,
+    .retry_delay_ms = 10, .retry_on = 1u << RUN_FAILED };
+
+static void a_drained_run_has_no_further_attempt(void **state)
+{
+    struct run_end over = { .outcome = RUN_FAILED, .error_code = "exit_code", .error_message = "it failed" };
+
+    (void)state;
+    assert_int_equal(engine_configure(engine, 10, &patient, 1, NULL, 0), 0);
+    engine_started(engine, now, admission.run_id, NULL, NULL, "running", 0);
+    settle();
+    assert_int_equal(engine_drain(engine, now, admission.run_id, DRAIN_FAIL, "enough"), 0);
+    assert_int_equal(stops[STOP_BEGINNING], 0);   /* nothing before it is durable */
+    settle();
+    assert_int_equal(stops[STOP_BEGINNING], 1);
+    assert_true(run_is_stopping(engine_run(engine, admission.run_id)));
+    engine_ended(engine, now, admission.run_id, &over);
+    settle();
+    engine_collected(engine, now, admission.run_id, 0, NULL, "{}");
+    settle();
+    assert_int_equal(ended_as.state, RUN_FAILED);   /* its own end: nobody stopped it */
+    assert_int_equal(ended_as.attempt, 1);
+    assert_int_equal(stops[STOP_GENTLY] + stops[STOP_AT_ONCE], 0);
+}
+
+static void what_has_not_begun_is_canceled_instead(void **state)
+{
+    (void)state;
+    assert_int_equal(engine_drain(engine, now, admission.run_id, DRAIN_DONE, "enough"), 0);
+    settle();
+    assert_int_equal(engine_run(engine, admission.run_id)->stop_as, RUN_CANCELED);
+    assert_int_equal(engine_drain(engine, now, "0190d5a0-0000-7000-8000-000000000000", DRAIN_DONE, "enough"), BF_ENOENT);
+}
+
+static void a_drained_run_is_drained_after_a_restart(void **state)
+{
+    struct run_record run;
+
+    engine_started(engine, now, admission.run_id, NULL, NULL, "running", 0);
+    assert_int_equal(engine_drain(engine, now, admission.run_id, DRAIN_DONE, "enough"), 0);
+    settle();
+    assert_int_equal(run_record_copy(&run, engine_run(engine, admission.run_id)), 0);
+    (void)end(state);
+    assert_int_equal(begin(state), 0);
+    run.id[0] = 'f';   /* the engine of this test has one of its own by now */
+    assert_int_equal(engine_recover(engine, &run), 0);
+    engine_resume(engine, now);
+    assert_int_equal(stops[STOP_BEGINNING], 1);
+    run_record_close(&run);
+}
+
 static void who_wants_to_be_told_has_a_line_in_the_same_write(void **state)
 {
     (void)state;
@@ -336,6 +391,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_run_that_failed_is_taken_up_again, begin, end),
         cmocka_unit_test_setup_teardown(what_cannot_be_written_down_is_not_taken_up, begin, end),
         cmocka_unit_test_setup_teardown(a_canceled_retry_does_not_start, begin, end),
+        cmocka_unit_test_setup_teardown(a_drained_run_has_no_further_attempt, begin, end),
+        cmocka_unit_test_setup_teardown(what_has_not_begun_is_canceled_instead, begin, end),
+        cmocka_unit_test_setup_teardown(a_drained_run_is_drained_after_a_restart, begin, end),
         cmocka_unit_test_setup_teardown(who_wants_to_be_told_has_a_line_in_the_same_write, begin, end),
     };
 

@@ -348,6 +348,35 @@ static void a_retry_drops_what_had_been_put_out(void **state)
     flow_free(w.flow);
 }
 
+/* The run was stopped before anybody took it. */
+static void a_retry_drops_what_failed_untaken(void **state)
+{
+    char a[ID_SIZE], first[ITEM_ID_SIZE], made[ITEM_ID_SIZE];
+    struct flow_changes changes;
+    size_t dropped = 0;
+    struct world w;
+
+    (void)state;
+    begin(&w, two, 2, 1);
+    start(&w, a);
+    item_input_id(RUN, 0, first);
+    put_out(&w, a, first, "1", made);
+    flow_halt(w.flow);
+    flow_settle_waiting(w.flow, 1900, false, "canceled", "stopped");
+    end_run(&w, a, 1);
+    assert_int_equal(flow_failed(w.flow), 2);
+    assert_int_equal(flow_take_changes(w.flow, &changes), 0);
+    flow_changes_close(&changes);
+    flow_begin_attempt(w.flow, 2, 3000);
+    assert_int_equal(flow_waiting(w.flow), 1);
+    assert_int_equal(flow_take_changes(w.flow, &changes), 0);
+    for (size_t i = 0; i < changes.count; i++)
+        dropped += changes.records[i].kind == RECORD_ITEM_DROP;
+    assert_int_equal(dropped, 1);
+    flow_changes_close(&changes);
+    flow_free(w.flow);
+}
+
 /* A robot goes on making outputs of an item that it has failed, while a person has that item tried again. */
 static void a_retry_under_the_eyes_of_the_robot(void **state)
 {
@@ -477,6 +506,7 @@ int main(void)
         cmocka_unit_test(a_halted_flow_ends_with_its_step_runs),
         cmocka_unit_test(a_robot_that_fails_after_its_release_fails_the_run),
         cmocka_unit_test(a_retry_drops_what_had_been_put_out),
+        cmocka_unit_test(a_retry_drops_what_failed_untaken),
         cmocka_unit_test(a_retry_under_the_eyes_of_the_robot),
         cmocka_unit_test(a_wish_that_cannot_be_had_changes_nothing),
         cmocka_unit_test(what_is_written_down_is_all_there_is),
