@@ -293,9 +293,9 @@ static void on_report(uv_poll_t *poll, int status, int events)
 static void gone(struct local_run *run)
 {
     struct local *b = run->backend;
-    bool followed = run->followed;
     unsigned attempt = run->attempt;
     char id[ID_SIZE];
+    bool followed;
 
     memcpy(id, run->id, sizeof id);
     if (run->report_fd >= 0) {
@@ -306,6 +306,7 @@ static void gone(struct local_run *run)
         report_line(run);
     else if (!run->reported)
         settle_start(run);
+    followed = run->followed;   /* since a moment, perhaps: by who has just been told that it started */
     local_run_drop(run);
     if (followed)
         report_end(b, id, attempt);

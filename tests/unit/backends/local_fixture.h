@@ -32,6 +32,7 @@ struct shop {
     struct process_config process;  /* a test changes it before it starts a run */
     struct run_record run;
     struct told told;
+    bool follow_at_once;            /* from within the report of its start */
     char base[64];                  /* of the test: base/state is the daemon's, base/out where results are collected */
     char state[80], out[80], folder[PATH_MAX];   /* folder: the run's */
 };
@@ -50,6 +51,8 @@ void shop_follow(struct shop *s);
 void shop_stop(struct shop *s, enum stop_how how);
 void shop_collect(struct shop *s, const char *input);
 
+/* Waits until the supervisor has ended, without a turn of the loop. */
+void shop_let_it_end(void);
 void shop_wait_started(struct shop *s);
 void shop_wait_found(struct shop *s);
 void shop_wait_refused(struct shop *s);   /* not_started or start_unknown */

@@ -226,6 +226,20 @@ static void stopped_at_once(void **state)
     assert_end(s, RUN_CANCELED, "canceled", "canceled");
 }
 
+/* Its start and its end come in one turn of the loop, and it is followed no sooner than it is known to have started. */
+static void over_before_anybody_looked(void **state)
+{
+    struct shop *s = *state;
+
+    s->follow_at_once = true;
+    shop_script(s, "exit 0");
+    shop_start(s, NULL, NULL);
+    shop_let_it_end();
+    shop_wait_ended(s);
+    assert_int_equal(s->told.started, 1);
+    assert_end(s, RUN_COMPLETED, "exited", "");
+}
+
 /* --- a daemon that goes and comes --------------------------------------------------------------------------------- */
 
 static void a_restart_while_it_runs(void **state)
@@ -516,6 +530,7 @@ int main(void)
         TEST(stopped_gently),
         TEST(stopped_gently_in_vain),
         TEST(stopped_at_once),
+        TEST(over_before_anybody_looked),
         TEST(a_restart_while_it_runs),
         TEST(a_restart_with_another_configuration),
         TEST(an_end_while_nobody_watched),
