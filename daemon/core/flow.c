@@ -255,12 +255,23 @@ const struct step_record *flow_step_run(const struct flow *f, const char *step_r
     return run != NULL ? &run->r : NULL;
 }
 
+/* `each` may change the flow, and what it drops is freed with the next save: one is found anew after the other. */
 void flow_each_step_run(const struct flow *f, void (*each)(void *data, const struct step_record *run), void *data)
 {
-    for (struct flow_run *run = f->runs; run != NULL; run = run->hh.next) {
-        if (!run->dropped)
+    char (*ids)[ID_SIZE] = calloc(HASH_COUNT(f->runs) + 1, sizeof *ids);
+    const struct flow_run *run;
+    size_t count = 0;
+
+    if (ids == NULL)
+        abort();
+    for (run = f->runs; run != NULL; run = run->hh.next)
+        memcpy(ids[count++], run->r.id, sizeof *ids);
+    for (size_t i = 0; i < count; i++) {
+        run = flow_run_find(f, ids[i]);
+        if (run != NULL)
             each(data, &run->r);
     }
+    free(ids);
 }
 
 void flow_each_held(const struct flow *f, const char *step_run_id, void (*each)(void *data, const struct item_record *item), void *data)

@@ -75,6 +75,7 @@ void flow_settle_waiting(struct flow *flow, int64_t now_ms, bool as_done, const 
 /* --- step runs ---------------------------------------------------------------------------------------------------- */
 
 const struct step_record *flow_step_run(const struct flow *flow, const char *step_run_id);
+/* `each` may change the flow. */
 void flow_each_step_run(const struct flow *flow, void (*each)(void *data, const struct step_record *run), void *data);
 /* The items that it holds, in order; the first one is what it was started with. */
 void flow_each_held(const struct flow *flow, const char *step_run_id, void (*each)(void *data, const struct item_record *item), void *data);

@@ -288,6 +288,35 @@ static void a_start_that_failed_for_now_never_was(void **state)
     flow_free(w.flow);
 }
 
+static void drop_and_save(void *data, const struct step_record *run)
+{
+    struct world *w = data;
+    struct flow_changes changes;
+
+    w->ids++;
+    flow_not_begun(w->flow, run->id, 1200);
+    assert_int_equal(flow_take_changes(w->flow, &changes), 0);
+    flow_changes_close(&changes);
+}
+
+static void what_is_looked_at_may_go(void **state)
+{
+    static const struct flow_step wide = { .name = "wide", .max_parallel = 3 };
+    enum flow_do what;
+    struct world w;
+
+    (void)state;
+    begin(&w, &wide, 1, 3);
+    for (int i = 0; i < 3; i++)
+        assert_non_null(next(&w, &what));
+    w.ids = 0;
+    flow_each_step_run(w.flow, drop_and_save, &w);
+    assert_int_equal(w.ids, 3);
+    assert_int_equal(flow_active(w.flow), 0);
+    assert_int_equal(flow_waiting(w.flow), 3);
+    flow_free(w.flow);
+}
+
 static void a_halted_flow_ends_with_its_step_runs(void **state)
 {
     char a[ID_SIZE];
@@ -503,6 +532,7 @@ int main(void)
         cmocka_unit_test(nobody_touches_what_is_not_theirs),
         cmocka_unit_test(one_each_and_lists),
         cmocka_unit_test(a_start_that_failed_for_now_never_was),
+        cmocka_unit_test(what_is_looked_at_may_go),
         cmocka_unit_test(a_halted_flow_ends_with_its_step_runs),
         cmocka_unit_test(a_robot_that_fails_after_its_release_fails_the_run),
         cmocka_unit_test(a_retry_drops_what_had_been_put_out),
