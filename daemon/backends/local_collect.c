@@ -350,8 +350,10 @@ static void keep_outputs(struct gathering *g)
     json_t *items = local_read_list(g->part->folder, "work-items-out", g->collected.notes), *item;
     size_t i;
 
+    if (json_array_size(items) > ITEMS_MAX)
+        note(g, "it put out %zu work items: the first %d are kept", json_array_size(items), ITEMS_MAX);
     json_array_foreach(items, i, item) {
-        if (g->status == 0)
+        if (g->status == 0 && i < ITEMS_MAX)
             keep_item(g, "output", i, json_object_get(item, "payload"), json_object_get(item, "files"));
     }
     json_decref(items);

@@ -348,8 +348,7 @@ static void collect(struct backend *base, const struct run_record *record, const
         return;
     }
     run = steps_run_open(s, record, process);
-    if (flow_waiting(flow) > 0)   /* it was given up before it came to them */
-        steps_settle_waiting(run);
+    steps_settle_waiting(run);   /* it was given up, perhaps, before it came to them */
     steps_collect(run, dir);
 }
 

@@ -2,6 +2,7 @@
  * What a step run left is hostile: names are texts, only regular files beside the list are taken, links are not followed. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -114,6 +115,8 @@ static void read_list(uv_work_t *work)
     r->list = local_read_list(r->folder, LIST, r->notes);
     if (r->list == NULL)
         buf_adds(&r->bad, json_array_size(r->notes) > 0 ? json_string_value(json_array_get(r->notes, 0)) : "its list of outputs cannot be read");
+    if (json_array_size(r->list) > ITEMS_MAX)
+        buf_addf(&r->bad, LIST "/workitems.json has %zu items: %d are taken at most", json_array_size(r->list), ITEMS_MAX);
     json_array_foreach(r->list, i, item) {
         if (r->status == 0 && r->bad.len == 0)
             take_item(r, beside, i, item);
@@ -148,33 +151,37 @@ static void written(void *data, int status)
     (void)steps_run_release(run);
 }
 
-/* The outputs come with the end of the step run, in one commit: either all of it is known, or it is read again. */
-static void put_out(struct reading *r, struct steps_task *task)
+static void name_files(struct reading *r, size_t output, const char *item_id, size_t *at)
+{
+    for (; *at < r->file_count && r->files[*at].output == output; ++*at) {
+        memcpy(r->files[*at].file.item, item_id, strlen(item_id) + 1);
+        r->records[*at] = (struct record) { .kind = RECORD_ITEM_FILE, .item_file = &r->files[*at].file };
+    }
+}
+
+/* The outputs come with the end of the step run, in one commit: either all of it is known, or it is read again. `given`: an item of
+ * the step run. */
+static void put_out(struct reading *r, struct steps_task *task, const char *given)
 {
     struct steps_run *run = r->run;
     struct flow *flow = steps_flow(run);
     const struct item_record *made;
-    char id[ID_SIZE], step_run[ID_SIZE];
-    size_t count = json_array_size(r->list);
+    char id[ID_SIZE], step_run[ID_SIZE], parent[ITEM_ID_SIZE];
+    size_t count = json_array_size(r->list), files = 0;
 
     memcpy(step_run, task->id, sizeof step_run);
+    (void)snprintf(parent, sizeof parent, "%s", given);
     r->records = calloc(r->file_count + 1, sizeof *r->records);
     if (r->records == NULL)
         abort();
-    for (size_t i = 0, f = 0; i < count; i++) {
-        const json_t *payload = json_object_get(json_array_get(r->list, i), "payload");
-        char *text = json_text(payload);
+    for (size_t i = 0; i < count; i++) {
+        char *text = json_text(json_object_get(json_array_get(r->list, i), "payload"));
 
-        if (text == NULL)
-            abort();
         id_new(time_wall_ms(), id);
-        if (flow_output(flow, step_run, task->task.item_id, time_wall_ms(), id, text, &made) == 0) {
-            for (; f < r->file_count && r->files[f].output == i; f++) {
-                memcpy(r->files[f].file.item, made->id, sizeof r->files[f].file.item);
-                r->records[f] = (struct record) { .kind = RECORD_ITEM_FILE, .item_file = &r->files[f].file };
-            }
-            flow_told(flow, made->id);
-        }
+        if (text == NULL || flow_output(flow, step_run, parent, time_wall_ms(), id, text, &made) != 0)
+            abort();   /* whether it may was seen before */
+        name_files(r, i, made->id, &files);
+        flow_told(flow, made->id);
         free(text);
     }
     flow_spoke(flow, step_run);
@@ -216,21 +223,37 @@ static void refuse_list(struct steps_task *task, struct reading *r)
     task->end.error_message = task->end_words[1] = strdup(why);
 }
 
+/* Outputs are an item's: its step run has one, unless a person has had all that it was given tried again meanwhile. */
+static void check_room(struct reading *r, const struct flow *flow, const struct item_record *given)
+{
+    size_t count = json_array_size(r->list);
+
+    if (given == NULL && count > 0)
+        buf_adds(&r->bad, "its outputs come too late: its work items are tried again by now");
+    else if (count > 0 && !flow_has_room(flow, count))
+        buf_addf(&r->bad, "it put out %zu work items: no more than %d go through one run", count, FLOW_ITEMS_MAX);
+}
+
 static void list_read(uv_work_t *work, int status)
 {
     struct reading *r = work->data;
     struct steps_run *run = r->run;
     struct steps_task *task = steps_task_find(run->steps, r->id);
+    const struct item_record *given;
 
     (void)status;
-    if (task != NULL && r->status == 0 && r->bad.len > 0)
-        refuse_list(task, r);
-    if (task != NULL && !run->dropped && !run->steps->closing && r->status == 0)
-        put_out(r, task);
-    else if (task != NULL && !run->dropped && !run->steps->closing)
-        try_again(r);
-    else
+    if (task == NULL || run->dropped || run->steps->closing) {
         reading_free(r);
+    } else if (r->status != 0) {
+        try_again(r);
+    } else {
+        given = flow_given(steps_flow(run), r->id);
+        if (r->bad.len == 0)
+            check_room(r, steps_flow(run), given);
+        if (r->bad.len > 0)
+            refuse_list(task, r);
+        put_out(r, task, given != NULL ? given->id : "");
+    }
     (void)steps_run_release(run);
 }
 

@@ -154,6 +154,8 @@ void steps_settle_waiting(struct steps_run *run)
     struct flow *flow = steps_flow(run);
 
     flow_halt(flow);
+    if (flow_waiting(flow) == 0)
+        return;
     flow_settle_waiting(flow, time_wall_ms(), run->drain == DRAIN_DONE,
                         run->stop_as == RUN_TIMED_OUT ? "timeout" : run->stop_as == RUN_CANCELED ? "canceled" : "stopped",
                         "the run was stopped before it came to this work item");

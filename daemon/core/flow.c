@@ -44,8 +44,18 @@ int flow_new(const char *run_id, const char *workspace_id, const char *process, 
     return 0;
 }
 
+static void unlink_output(struct flow_item *item)
+{
+    LIST_REMOVE(item, next_output);
+    item->output = false;
+}
+
 static void free_item(struct flow *f, struct flow_item *item)
 {
+    while (!LIST_EMPTY(&item->outputs))
+        unlink_output(LIST_FIRST(&item->outputs));
+    if (item->output)
+        unlink_output(item);
     HASH_DEL(f->items, item);
     item_record_close(&item->r);
     free(item);
@@ -106,6 +116,15 @@ struct flow_run *flow_run_find(const struct flow *f, const char *id)
 
     HASH_FIND_STR(f->runs, id, run);
     return run != NULL && !run->dropped ? run : NULL;
+}
+
+void flow_item_link(struct flow *f, struct flow_item *item)
+{
+    struct flow_item *parent = item->r.parent[0] != '\0' ? flow_item_find(f, item->r.parent) : NULL;
+
+    item->output = parent != NULL;
+    if (parent != NULL)
+        LIST_INSERT_HEAD(&parent->outputs, item, next_output);
 }
 
 void flow_item_changed(struct flow *f, struct flow_item *item)
@@ -207,6 +226,7 @@ int flow_put_item(struct flow *f, const struct item_record *record)
         item->r.payload = NULL;
     }
     HASH_ADD_STR(f->items, r.id, item);
+    flow_item_link(f, item);
     flow_place(f, item);
     run = !record->told ? flow_run_find(f, record->step_run) : NULL;
     if (run != NULL)
@@ -293,6 +313,17 @@ size_t flow_active(const struct flow *f)
 void flow_set_attempt(struct flow *f, unsigned attempt)
 {
     f->attempt = attempt;
+}
+
+const struct item_record *flow_given(const struct flow *f, const char *step_run_id)
+{
+    const struct flow_run *run = flow_run_find(f, step_run_id);
+
+    for (const struct flow_item *item = run != NULL ? f->items : NULL; item != NULL; item = item->hh.next) {
+        if (!item->dropped && item->r.step == run->r.step && strcmp(item->r.step_run, step_run_id) == 0)
+            return &item->r;
+    }
+    return NULL;
 }
 
 const struct item_record *flow_item_of(const struct flow *f, const char *step_run_id, const char *item_id)

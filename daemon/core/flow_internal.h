@@ -12,6 +12,9 @@ struct flow_item {
     bool added, dropped;          /* since the changes were taken */
     bool listed;                  /* among those that have changed */
     bool queued;                  /* in the list of its step, or of the step run that holds it */
+    bool output;                  /* it is in its parent's list */
+    LIST_HEAD(, flow_item) outputs;
+    LIST_ENTRY(flow_item) next_output;
     TAILQ_ENTRY(flow_item) next;
     STAILQ_ENTRY(flow_item) next_changed;
     UT_hash_handle hh;
@@ -58,6 +61,8 @@ struct flow_run *flow_run_find(const struct flow *flow, const char *id);
 void flow_item_changed(struct flow *flow, struct flow_item *item);
 void flow_run_changed(struct flow *flow, struct flow_run *run);
 struct flow_item *flow_item_new(struct flow *flow, const char *id, int step, int64_t now_ms);
+/* Makes it known to the item that it is an output of. */
+void flow_item_link(struct flow *flow, struct flow_item *item);
 /* Takes it out of where it is counted and queued, puts it where its record says. */
 void flow_unplace(struct flow *flow, struct flow_item *item);
 void flow_place(struct flow *flow, struct flow_item *item);

@@ -181,8 +181,8 @@ static void drop_outputs(struct flow *f, const struct flow_item *of)
 {
     struct flow_item *item;
 
-    for (item = f->items; item != NULL; item = item->hh.next) {
-        if (!item->dropped && item->r.step > of->r.step && strcmp(item->r.parent, of->r.id) == 0 && is_untaken(f, item))
+    LIST_FOREACH(item, &of->outputs, next_output) {
+        if (!item->dropped && item->r.step > of->r.step && is_untaken(f, item))
             forget_item(f, item);
     }
 }
@@ -413,6 +413,13 @@ int flow_release(struct flow *f, const char *step_run_id, const char *item_id, i
     return 0;
 }
 
+bool flow_has_room(const struct flow *f, size_t outputs)
+{
+    size_t has = HASH_COUNT(f->items);
+
+    return has < FLOW_ITEMS_MAX && outputs <= FLOW_ITEMS_MAX - has;
+}
+
 int flow_output(struct flow *f, const char *step_run_id, const char *parent, int64_t now_ms, const char *new_id, const char *payload,
                 const struct item_record **made)
 {
@@ -423,6 +430,8 @@ int flow_output(struct flow *f, const char *step_run_id, const char *parent, int
     *made = NULL;
     if (run == NULL || of == NULL || strcmp(of->r.step_run, step_run_id) != 0 || of->r.step != run->r.step)
         return BF_ENOENT;
+    if (!flow_has_room(f, 1))
+        return BF_ETOOBIG;
     flow_spoke(f, step_run_id);
     item = run->untold;
     if (item != NULL && strcmp(item->r.parent, parent) == 0 && strcmp(item->r.payload, payload) == 0) {
@@ -435,6 +444,7 @@ int flow_output(struct flow *f, const char *step_run_id, const char *parent, int
         abort();
     memcpy(item->r.step_run, run->r.id, sizeof item->r.step_run);
     (void)snprintf(item->r.parent, sizeof item->r.parent, "%s", parent);
+    flow_item_link(f, item);
     item->r.told = false;
     item->added = true;
     run->untold = item;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "belfry/core/event.h"
+#include "belfry/core/item.h"
 #include "house.h"
 
 #define KEY_LIVES_MS (24 * 60 * 60 * INT64_C(1000))
@@ -86,6 +87,11 @@ static void admit(struct ringing *r)
 
     if (r->items == NULL && f->input != NULL)
         r->items = json_incref(f->input);
+    if (json_array_size(r->items) > ITEMS_MAX) {
+        error_set(&f->error, BF_EINVAL, "the input has %zu work items: a run takes %d at most", json_array_size(r->items), ITEMS_MAX);
+        finish_later(r, BF_EINVAL);
+        return;
+    }
     r->event = json_text(f->event);
     r->input = r->items != NULL ? json_text(r->items) : NULL;
     if (r->event == NULL || (r->items != NULL && r->input == NULL) || !gather_records(r, now.wall_ms)) {

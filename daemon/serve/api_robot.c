@@ -201,14 +201,18 @@ void robot_output(const struct api_call *call)
     const struct item_record *item;
     json_t *body;
     char id[ID_SIZE], *payload;
+    int status;
 
     if (!api_body(call->x, &body))
         return;
     payload = json_text(json_object_get(body, "payload"));
-    id_new(time_wall_ms(), id);
     if (payload == NULL)
-        api_refuse(call->x, 503, "out of memory");
-    else if (flow_output(flow_of(call), call->step_run, call->args.at[1], time_wall_ms(), id, payload, &item) != 0)
+        abort();
+    id_new(time_wall_ms(), id);
+    status = flow_output(flow_of(call), call->step_run, call->args.at[1], time_wall_ms(), id, payload, &item);
+    if (status == BF_ETOOBIG)
+        api_refuse(call->x, 409, "the run has %d work items: no more go through one run", FLOW_ITEMS_MAX);
+    else if (status != 0)
         api_refuse(call->x, 404, "this step run has no input work item %s", call->args.at[1]);
     else
         save(call, json_pack("{s:s}", "id", item->id), item->id);

@@ -674,6 +674,73 @@ command = touch {daemon.folder}/after
     assert not (daemon.folder / "after").exists() and list((daemon.folder / "state" / "items").iterdir()) == []
 
 
+def test_a_list_that_comes_after_a_restart_has_its_items(daemon):
+    (daemon.folder / "robot.py").write_text(ROBOT + """
+import time
+release(E["RC_WORKITEM_ID"])
+open("FOLDER/released", "w").close()
+while not os.path.exists("FOLDER/go"):
+    time.sleep(0.02)
+out = E["RC_WORKITEM_OUTPUT_PATH"]
+open(os.path.join(os.path.dirname(out), "f.txt"), "w").write("kept")
+json.dump([{"payload": {"n": 1}, "files": {"f.txt": "f.txt"}}, {"payload": 2}], open(out, "w"))
+""".replace("FOLDER", str(daemon.folder)))
+    daemon.start(f"""
+[process late]
+workspace = here
+steps = robot
+[step robot]
+command = /usr/bin/python3 {daemon.folder}/robot.py
+""")
+    run = daemon.begin("late")
+    until(lambda: (daemon.folder / "released").exists(), "its item is released")
+    daemon.kill()
+    daemon.start()
+    (daemon.folder / "go").touch()
+    record = daemon.ended(run)
+    assert record["state"] == "completed", record
+    first, second = record["work_items"]["output"]
+    assert first["payload"] == {"n": 1} and second["payload"] == 2
+    assert (pathlib.Path(record["results"]) / first["path"] / "f.txt").read_text() == "kept"
+
+
+def test_more_work_items_than_are_taken_are_refused_whole(daemon):
+    daemon.start("""
+[process many]
+workspace = here
+steps = writes after
+[step writes]
+command = /usr/bin/python3 -c 'import json, os; json.dump([{}] * 10001, open(os.environ["RC_WORKITEM_OUTPUT_PATH"], "w"))'
+[step after]
+command = touch %s/after
+""" % daemon.folder)
+    record = daemon.run_and_wait("many")
+    assert record["state"] == "failed" and record["steps"][0]["error"]["code"] == "bad_outputs" and "10000" in record["steps"][0]["error"]["message"]
+    assert not (daemon.folder / "after").exists() and record["work_items"]["output"] == []
+    answer = daemon.api("POST", "/belfry/v1/processes/many/runs", {"input": [0] * 10001})
+    assert answer.status == 422 and "10000" in answer.json["error"]["message"], answer.body
+    assert daemon.begin("many", input=[0] * 10)
+
+
+@pytest.mark.parametrize("command", ["true", "false"])
+def test_every_step_run_that_ends_at_once_has_an_end(daemon, command):
+    daemon.start(f"""
+[process quick]
+workspace = here
+steps = quick
+overlap = allow_all
+max_parallel = 4
+[step quick]
+command = {command}
+items = each
+max_parallel = 3
+""")
+    runs = [daemon.begin("quick", input=list(range(40))) for _ in range(4)]
+    for run in runs:
+        record = daemon.ended(run)
+        assert len(record["steps"]) == 40 and record["state"] == ("completed" if command == "true" else "failed")
+
+
 def test_a_daemon_stops_in_the_middle_of_an_upload(api):
     item = api("POST", "/work-items", {"process": {"id": api.processes["scripts"]}, "payload": 1})
     to = urllib.parse.urlsplit(api("POST", f"/work-items/{item['id']}/files", {"file_name": "a", "file_size": 1000})["upload"]["url"])

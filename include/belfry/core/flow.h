@@ -97,11 +97,16 @@ int flow_reserve(struct flow *flow, const char *step_run_id, int64_t now_ms, con
 /* state: ITEM_DONE or ITEM_FAILED. Twice the same is well; BF_EEXIST when it was released otherwise. */
 int flow_release(struct flow *flow, const char *step_run_id, const char *item_id, int64_t now_ms, enum item_state state,
                  enum exception_type type, const char *code, const char *message);
-/* An output of an item that it holds. One that its maker may not know of (`told`) and that has the same payload is the same. */
+/* An output of an item that it holds. One that its maker may not know of (`told`) and that has the same payload is the same.
+ * BF_ETOOBIG: the run has FLOW_ITEMS_MAX already. */
 int flow_output(struct flow *flow, const char *step_run_id, const char *parent, int64_t now_ms, const char *new_id,
                 const char *payload, const struct item_record **item);
+/* True when so many more may be put out. */
+bool flow_has_room(const struct flow *flow, size_t outputs);
 /* The answer has gone out. */
 void flow_told(struct flow *flow, const char *item_id);
+/* The first of the items that it was given, held or released; NULL: a person has had all of them tried again. */
+const struct item_record *flow_given(const struct flow *flow, const char *step_run_id);
 /* An item that the step run may read and change: one that it holds or has made. NULL: none. */
 const struct item_record *flow_item_of(const struct flow *flow, const char *step_run_id, const char *item_id);
 

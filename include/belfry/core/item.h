@@ -14,6 +14,8 @@
 
 #define ITEM_ID_SIZE 56           /* a UUID, or "RUN-in-12" of what a run was started with */
 #define ITEM_WAITS (-1)           /* the step of an item that no flow has */
+#define ITEMS_MAX 10000           /* of what a run is started with, and of one list of outputs: each is a record, and in memory */
+#define FLOW_ITEMS_MAX 100000     /* that go through one run */
 
 enum item_state { ITEM_NEW, ITEM_IN_PROGRESS, ITEM_DONE, ITEM_FAILED, ITEM_STATES };
 
