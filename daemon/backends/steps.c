@@ -193,7 +193,8 @@ static void see_step_run(void *data, const struct step_record *record)
 {
     struct finding *f = data;
 
-    if (record->attempt != f->run->record.attempt)
+    /* One of an earlier attempt that has not ended is as good as one of this. */
+    if (record->attempt != f->run->record.attempt && record->state > STEP_RUNNING)
         return;
     if (record->state != STEP_NEW && !f->began) {
         f->began = true;
@@ -206,7 +207,7 @@ static void look_for_new(void *data, const struct step_record *record)
 {
     struct steps_run *run = data;
 
-    if (record->attempt == run->record.attempt && record->state == STEP_NEW)
+    if (record->state == STEP_NEW)
         steps_look_for(run, record);
 }
 

@@ -199,6 +199,12 @@ static void written(void *data, int status)
     struct begin *b = data;
     struct steps_run *run = b->run;
 
+    if (status != 0 && status != BF_ESHUTDOWN) {   /* the journal has something else of that name: no try will change that */
+        flows_drop(run->steps->flows, run->id);
+        error_set(&b->error, BF_EINVAL, "its work items could not be written down: %s", error_name(status));
+        refuse(b);
+        return;
+    }
     begin_free(b);
     if (steps_run_release(run) && status == 0)
         steps_go(run);

@@ -44,6 +44,7 @@ static void finish(struct steps_run *run)
         abort();
     run->over = true;
     e->run = run;
+    flow_close(steps_flow(run));
     flow_outcome(steps_flow(run), &e->end, e->words);
     e->end.ended_ms = time_wall_ms();
     if (run->stop_as != RUN_QUEUED && e->end.outcome != RUN_COMPLETED) {
@@ -80,7 +81,7 @@ static void news_saved(void *data, int status)
             r->not_started(r->data, id, &n->why, n->again, n->retry_after_ms);
         else if (n->kind == NEWS_ABSENT)
             r->found(r->data, id, FOUND_ABSENT, NULL, NULL, 0);
-        else
+        else if (run->told)   /* else it is begun when that is ordered, which may never be */
             steps_go(run);
     }
     free(n);

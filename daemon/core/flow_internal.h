@@ -52,7 +52,7 @@ struct flow {
     STAILQ_HEAD(, flow_run) changed_runs;
     size_t active;
     unsigned attempt;
-    bool halted;
+    bool halted, closed;
 };
 
 struct flow_item *flow_item_find(const struct flow *flow, const char *id);

@@ -98,6 +98,11 @@ void flow_halt(struct flow *f)
     f->halted = true;
 }
 
+void flow_close(struct flow *f)
+{
+    f->closed = true;
+}
+
 static size_t failed_items(const struct flow *f, const struct flow_item **first, size_t *all)
 {
     size_t failed = 0;
@@ -210,6 +215,7 @@ size_t flow_retry_failed(struct flow *f, int64_t now_ms)
 void flow_begin_attempt(struct flow *f, unsigned attempt, int64_t now_ms)
 {
     f->attempt = attempt;
+    f->closed = false;
     if (flow_waiting(f) == 0)
         (void)flow_retry_failed(f, now_ms);
     forgive(f);
@@ -218,7 +224,7 @@ void flow_begin_attempt(struct flow *f, unsigned attempt, int64_t now_ms)
 
 bool flow_may(const struct flow *f, const char *item_id, enum item_wish wish)
 {
-    const struct flow_item *item = flow_item_find(f, item_id);
+    const struct flow_item *item = !f->closed ? flow_item_find(f, item_id) : NULL;
 
     return item != NULL && (size_t)item->r.step < f->count && (item->r.state == ITEM_FAILED || (item->r.state == ITEM_NEW && wish != WISH_RETRY));
 }

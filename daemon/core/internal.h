@@ -113,6 +113,8 @@ void run_collect(struct engine *e, struct open_run *run, struct instant now, enu
 void run_delay(struct engine *e, struct open_run *run, struct instant now, int64_t wait_ms);   /* back to queued, not before */
 /* A stop is wanted: at once for what waits, by the backend for what is active. `reason` is copied. */
 void run_stop(struct engine *e, struct open_run *run, struct instant now, enum run_state as, const char *reason, enum then how);
+/* The next attempt is a process run of its own: it must not be taken for an earlier one. */
+void run_forget_remote(struct open_run *run);
 void run_arm_deadline(struct engine *e, struct open_run *run, struct instant now);
 
 #endif

@@ -226,6 +226,14 @@ void run_stop(struct engine *e, struct open_run *run, struct instant now, enum r
         run_write(e, run, how);
 }
 
+void run_forget_remote(struct open_run *run)
+{
+    if (!run->lane->set.memo_lasts)
+        engine_set_text(&run->rec.memo, NULL);
+    engine_set_text(&run->rec.remote_id, NULL);
+    engine_set_text(&run->rec.remote_url, NULL);
+}
+
 void run_arm_deadline(struct engine *e, struct open_run *run, struct instant now)
 {
     const struct lane_settings *set = &run->lane->set;

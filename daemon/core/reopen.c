@@ -35,8 +35,10 @@ static void reopened(struct commit *commit, int status)
 }
 
 /* As it is before its first attempt, but for what tells of the earlier ones. */
-static void begin_anew(struct run_record *rec)
+static void begin_anew(struct open_run *run)
 {
+    struct run_record *rec = &run->rec;
+
     rec->state = RUN_QUEUED;
     rec->outcome = RUN_QUEUED;
     rec->stop_as = RUN_QUEUED;
@@ -49,10 +51,7 @@ static void begin_anew(struct run_record *rec)
     engine_set_text(&rec->error_code, NULL);
     engine_set_text(&rec->error_message, NULL);
     engine_set_text(&rec->reason, NULL);
-    /* The next attempt is a process run of its own: it must not be taken for an earlier one. */
-    engine_set_text(&rec->memo, NULL);
-    engine_set_text(&rec->remote_id, NULL);
-    engine_set_text(&rec->remote_url, NULL);
+    run_forget_remote(run);
 }
 
 int engine_reopen(struct engine *engine, struct instant now, const struct run_record *record, const struct record *with, size_t count,
@@ -75,7 +74,7 @@ int engine_reopen(struct engine *engine, struct instant now, const struct run_re
     run = run_add(engine, lane, record->id);
     if (run_record_copy(&run->rec, record) != 0)
         abort();
-    begin_anew(&run->rec);
+    begin_anew(run);
     lane_count(run);
     if (run_record_copy(&r->snapshot, &run->rec) != 0)
         abort();

@@ -106,10 +106,7 @@ static void attempt_failed(struct engine *e, struct open_run *run, struct instan
     engine_set_text(&run->trouble, message);
     run->rec.ended_ms = 0;
     if (run->rec.state == RUN_RUNNING) {
-        /* The next attempt is a process run of its own: it must not be taken for this one. */
-        engine_set_text(&run->rec.memo, NULL);
-        engine_set_text(&run->rec.remote_id, NULL);
-        engine_set_text(&run->rec.remote_url, NULL);
+        run_forget_remote(run);
     }
     run_delay(e, run, now, pace_retry(run->lane->set.retry_delay_ms, run->rec.failures, engine_dice(e)));
 }

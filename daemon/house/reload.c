@@ -34,6 +34,7 @@ static int configure_engine(struct house *h, const struct config *c)
         lanes[i] = (struct lane_settings) { .process = p->name, .workspace = p->workspace->name,
             .max_parallel = (size_t)p->max_parallel, .queue_limit = (size_t)p->queue_limit, .retries = (unsigned)p->retries,
             .retry_delay_ms = p->retry_delay_ms, .retry_on = p->retry_on, .timeout_ms = p->timeout_ms,
+            .memo_lasts = p->workspace->type == WORKSPACE_LOCAL,
             .backend_times_out = p->workspace->type == WORKSPACE_LOCAL && !config_has_flow(p) };
     }
     targets = syslog_targets(h->syslog, &target_count);

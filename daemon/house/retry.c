@@ -140,33 +140,13 @@ static void settled(struct commit *commit, int status)
     finish(w, status);
 }
 
-static void items_came(struct journal_read *read, int status)
+static void open_flow(struct wish *w)
 {
-    struct wish *w = read->data;
-    const char *not_that;
+    struct house *h = w->house;
 
-    if (status != 0) {
-        refuse(w, status, "%s", read->error.text);
-        return;
-    }
-    for (size_t i = 0; i < read->count; i++) {
-        if (flow_put_item(w->flow, &read->rows[i].item) != 0)
-            abort();
-    }
-    not_that = apply(w->flow, w);
-    if (not_that != NULL) {
-        refuse(w, BF_EAGAIN, not_that[0] != '\0' ? "the work item %s has not failed" : "no work item of the run has failed%s", not_that);
-        return;
-    }
-    /* With items still failed that nobody wants tried again, the run stays what it is; else it goes on, or is over anew. */
-    if (flow_waiting(w->flow) > 0 || flow_failed(w->flow) == 0) {
-        reopen(w);
-        return;
-    }
-    if (flow_take_changes(w->flow, &w->changes) != 0)
+    if (backend_local_flow(&w->record, config_workspace(h->config, w->record.workspace), config_process(h->config, w->record.process),
+                           &w->flow) != 0)
         abort();
-    w->commit = (struct commit) { .records = w->changes.records, .count = w->changes.count, .cb = settled, .data = w };
-    journal_commit(w->house->journal, &w->commit);
 }
 
 /* A run of one command is tried again as a whole, whichever of its items is named: the first that it does not have, or NULL. */
@@ -198,6 +178,47 @@ static void wish_for_whole(struct wish *w)
         reopen(w);
 }
 
+static void items_came(struct journal_read *read, int status)
+{
+    struct wish *w = read->data;
+    const char *not_that;
+
+    if (status != 0) {
+        refuse(w, status, "%s", read->error.text);
+        return;
+    }
+    if (w->flow == NULL && read->count == 0) {
+        wish_for_whole(w);
+        return;
+    }
+    if (w->flow == NULL)   /* none of its step runs could be begun */
+        open_flow(w);
+    for (size_t i = 0; i < read->count; i++) {
+        if (flow_put_item(w->flow, &read->rows[i].item) != 0)
+            abort();
+    }
+    if (engine_run(w->house->engine, w->run_id) != NULL) {
+        refuse(w, BF_EAGAIN, "run %s goes on: it was taken up a moment ago", w->run_id);
+        return;
+    }
+    /* In a run that has ended nothing waits: what it was not brought to has failed with it. */
+    flow_settle_waiting(w->flow, w->record.ended_ms, false, run_state_name(w->record.state), w->record.error_message);
+    not_that = apply(w->flow, w);
+    if (not_that != NULL) {
+        refuse(w, BF_EAGAIN, not_that[0] != '\0' ? "the work item %s has not failed" : "no work item of the run has failed%s", not_that);
+        return;
+    }
+    /* With items still failed that nobody wants tried again, the run stays what it is; else it goes on, or is over anew. */
+    if (flow_waiting(w->flow) > 0 || flow_failed(w->flow) == 0) {
+        reopen(w);
+        return;
+    }
+    if (flow_take_changes(w->flow, &w->changes) != 0)
+        abort();
+    w->commit = (struct commit) { .records = w->changes.records, .count = w->changes.count, .cb = settled, .data = w };
+    journal_commit(w->house->journal, &w->commit);
+}
+
 static void steps_came(struct journal_read *read, int status)
 {
     struct wish *w = read->data;
@@ -207,13 +228,8 @@ static void steps_came(struct journal_read *read, int status)
         refuse(w, status, "%s", read->error.text);
         return;
     }
-    if (read->count == 0) {
-        wish_for_whole(w);
-        return;
-    }
-    if (backend_local_flow(&w->record, config_workspace(h->config, w->record.workspace), config_process(h->config, w->record.process),
-                           &w->flow) != 0)
-        abort();
+    if (read->count > 0)
+        open_flow(w);
     for (size_t i = 0; i < read->count; i++) {
         if (flow_put_step_run(w->flow, &read->rows[i].step_run) != 0)
             abort();
@@ -259,7 +275,7 @@ static void run_came(struct journal_read *read, int status)
     if (run_record_copy(&w->record, &read->rows[0].run) != 0)
         abort();
     w->inputs = read->rows[0].input != NULL ? count_inputs(read->rows[0].input) : 1;
-    if (!run_move_allowed(w->record.state, RUN_QUEUED)) {
+    if (!run_state_is_end(w->record.state) || !run_move_allowed(w->record.state, RUN_QUEUED)) {
         refuse(w, BF_EAGAIN, "run %s is %s: nothing of it can be tried again", w->run_id, run_state_name(w->record.state));
         return;
     }

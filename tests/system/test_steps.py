@@ -634,6 +634,76 @@ items = each
     assert (daemon.folder / "made").read_text() == "xx" and (daemon.folder / "taken").read_text() == "taken\n"
 
 
+def test_a_retry_of_what_could_not_be_begun(daemon):
+    tool = daemon.folder / "tool"
+    daemon.start(f"""
+[process p]
+workspace = here
+steps = one
+[step one]
+command = {tool}
+""")
+    run = daemon.begin("p", input=[1, 2])
+    assert daemon.ended(run)["error"]["code"] == "start_failed"
+    tool.write_text("#!/bin/sh\ncat $BELFRY_INPUT\n")
+    tool.chmod(0o755)
+    daemon.cli("retry", run)
+    until(lambda: daemon.run(run)["state"] == "completed", "it is completed")
+    assert [i["payload"] for i in daemon.run(run)["work_items"]["input"]] == [1, 2]
+
+
+def test_a_retry_that_was_canceled_in_the_queue_can_be_tried_again(daemon):
+    daemon.start("""
+[process p]
+workspace = here
+steps = one
+overlap = buffer_all
+[step one]
+shell = yes
+command = [ -e {0}/mended ] || {{ while [ -e {0}/busy ]; do sleep 0.02; done; false; }}
+""".format(daemon.folder))
+    run = daemon.run_and_wait("p")["id"]
+    (daemon.folder / "busy").touch()
+    other = daemon.begin("p")
+    until(lambda: daemon.run(other)["state"] == "running", "the lane is taken")
+    daemon.cli("retry", run)
+    assert daemon.run(run)["state"] == "queued"
+    daemon.cli("cancel", run)
+    assert daemon.ended(run)["state"] == "canceled"
+    (daemon.folder / "busy").unlink()
+    daemon.ended(other)
+    (daemon.folder / "mended").touch()
+    daemon.cli("retry", run)
+    until(lambda: daemon.run(run)["state"] == "completed", "it is completed")
+
+
+def test_a_queued_retry_keeps_the_steps_it_began_with(daemon):
+    config = """
+[process p]
+workspace = here
+steps = {0}
+overlap = buffer_all
+[step one]
+shell = yes
+command = [ -e {1}/mended ] || {{ while [ -e {1}/busy ]; do sleep 0.02; done; false; }}
+[step two]
+shell = yes
+command = echo two >> {1}/two
+"""
+    daemon.start(config.format("one two", daemon.folder))
+    run = daemon.run_and_wait("p")["id"]
+    (daemon.folder / "busy").touch()
+    other = daemon.begin("p")
+    until(lambda: daemon.run(other)["state"] == "running", "the lane is taken")
+    daemon.cli("retry", run)
+    daemon.kill()
+    (daemon.folder / "busy").unlink()
+    (daemon.folder / "mended").touch()
+    daemon.start(config.format("two one", daemon.folder))
+    record = until(lambda: (r := daemon.run(run))["state"] == "completed" and r, "it is completed")
+    assert [s["name"] for s in record["steps"]][-2:] == ["one", "two"], record["steps"]
+
+
 def test_a_stop_that_was_accepted_is_kept_by_a_daemon_that_is_killed(api):
     first = api.daemon.begin("slow", input=[1, 2])
     until(lambda: (api.daemon.folder / "begun").exists(), "the step runs")

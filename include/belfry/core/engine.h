@@ -73,6 +73,7 @@ struct lane_settings {
     int64_t retry_delay_ms;
     unsigned retry_on;          /* bits 1 << enum run_state of end states */
     int64_t timeout_ms;         /* 0: none. From the start; a run that cannot be started gives up after it too */
+    bool memo_lasts;            /* what the backend notes is of the run (local), not of an attempt */
     bool backend_times_out;     /* the backend itself ends a run at timeout_ms (local): the engine only stands by */
 };
 

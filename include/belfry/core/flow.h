@@ -57,6 +57,8 @@ enum flow_do flow_next(struct flow *flow, int64_t now_ms, const char *id, const 
 void flow_outcome(const struct flow *flow, struct run_end *end, char words[256]);
 /* Nothing new is started from now on. */
 void flow_halt(struct flow *flow);
+/* The run's end is on its way: no wish changes it any more, until another attempt begins. */
+void flow_close(struct flow *flow);
 /* Another attempt of the run: what a person has had tried again waits already; else all that failed does, in its step. What an item
  * had put out, and nobody has taken, goes: it will be made again. Step runs that failed are told of no more. */
 void flow_begin_attempt(struct flow *flow, unsigned attempt, int64_t now_ms);

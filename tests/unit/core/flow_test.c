@@ -406,6 +406,25 @@ static void a_retry_drops_what_failed_untaken(void **state)
     flow_free(w.flow);
 }
 
+static void no_wish_comes_after_the_end(void **state)
+{
+    char a[ID_SIZE], first[ITEM_ID_SIZE];
+    struct world w;
+
+    (void)state;
+    begin(&w, two, 1, 1);
+    start(&w, a);
+    end_run(&w, a, 1);
+    item_input_id(RUN, 0, first);
+    assert_true(flow_may(w.flow, first, WISH_RETRY));
+    flow_close(w.flow);
+    assert_false(flow_wish(w.flow, first, WISH_RETRY, 3000));
+    assert_int_equal(flow_retry_failed(w.flow, 3000), 0);
+    flow_begin_attempt(w.flow, 2, 3000);
+    assert_int_equal(flow_waiting(w.flow), 1);
+    flow_free(w.flow);
+}
+
 /* A robot goes on making outputs of an item that it has failed, while a person has that item tried again. */
 static void a_retry_under_the_eyes_of_the_robot(void **state)
 {
@@ -537,6 +556,7 @@ int main(void)
         cmocka_unit_test(a_robot_that_fails_after_its_release_fails_the_run),
         cmocka_unit_test(a_retry_drops_what_had_been_put_out),
         cmocka_unit_test(a_retry_drops_what_failed_untaken),
+        cmocka_unit_test(no_wish_comes_after_the_end),
         cmocka_unit_test(a_retry_under_the_eyes_of_the_robot),
         cmocka_unit_test(a_wish_that_cannot_be_had_changes_nothing),
         cmocka_unit_test(what_is_written_down_is_all_there_is),
