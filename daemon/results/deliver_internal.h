@@ -28,6 +28,7 @@ struct sending {
     const char *headers[4];
     struct record record;
     struct commit commit;
+    bool settled;                      /* and a read that may have missed it is still to come */
     struct sending *next;
 };
 

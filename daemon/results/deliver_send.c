@@ -15,17 +15,31 @@
 #define GIVEN_UP_AFTER_MS (2 * 24 * 60 * 60 * INT64_C(1000))
 #define LONGEST_SLEEP_MS (60 * 60 * 1000)
 
+static void forget_settled(struct deliver_room *room)
+{
+    struct sending **at = &room->sendings, *s;
+
+    while ((s = *at) != NULL) {
+        if (!s->settled) {
+            at = &s->next;
+            continue;
+        }
+        *at = s->next;
+        delivery_record_close(&s->r);
+        free(s);
+    }
+}
+
+/* A read that is under way may have begun before: it still has the message as it was, so that is known until the read has come. */
 static void settled(struct commit *commit, int status)
 {
-    struct sending *s = commit->data, **at = &s->room->sendings;
+    struct sending *s = commit->data;
     struct deliver_room *room = s->room;
 
     (void)status;   /* not written: it is sent again after the next start */
-    while (*at != s)
-        at = &(*at)->next;
-    *at = s->next;
-    delivery_record_close(&s->r);
-    free(s);
+    s->settled = true;
+    if (!room->reading_due)
+        forget_settled(room);
     room->under_way--;
     if (!room->closing)
         deliver_send_due(room);
@@ -129,7 +143,7 @@ static void begin_sending(struct deliver_room *room, const struct delivery_recor
     http_client_send(room->client, &s->request);
 }
 
-static bool is_under_way(const struct deliver_room *room, const char *id)
+static bool is_known(const struct deliver_room *room, const char *id)
 {
     const struct sending *s = room->sendings;
 
@@ -157,7 +171,7 @@ static void due_came(struct journal_read *read, int status)
     for (size_t i = 0; !room->closing && status == 0 && i < read->count; i++) {
         const struct delivery_record *d = &read->rows[i].delivery;
 
-        if (is_under_way(room, d->id))
+        if (is_known(room, d->id))
             continue;
         if (d->next_ms > now_ms) {
             wait_ms = d->next_ms - now_ms < wait_ms ? d->next_ms - now_ms : wait_ms;
@@ -168,6 +182,7 @@ static void due_came(struct journal_read *read, int status)
             break;
         begin_sending(room, d);
     }
+    forget_settled(room);
     if (status != 0)
         wait_ms = BACKOFF_BASE_MS;
     if (!room->closing && waits)

@@ -141,6 +141,23 @@ def test_a_message_goes_until_it_is_taken(hooks):
     messages(hooks, 3, hook["secret"])
 
 
+def test_what_is_taken_at_once_goes_once(hooks):
+    make_hook(hooks)
+    callback = {"url": hooks.receiver.url + "/callback", "secret": "s", "callback_events": ["started", "completed"]}
+
+    def begin(count):
+        for _ in range(count):
+            hooks("POST", f"/processes/{hooks.processes['good']}/process-runs", {"callback": callback})
+
+    def ids():
+        return [json.loads(body)["id"] for _, _, body in list(hooks.receiver.got)]
+    begin(60)
+    until(lambda: len(set(ids())) == 240, "all are told of")
+    begin(1)
+    until(lambda: len(set(ids())) == 244, "a later one is told of, too")
+    assert sorted(ids()) == sorted(set(ids()))
+
+
 def test_what_is_not_taken_shows_in_the_status(hooks):
     make_hook(hooks, events=["process_run.completed"])
     hooks.receiver.answers[:] = [500]
