@@ -17,7 +17,7 @@ static const char *const sql[ST_COUNT] = {
                    "attempt=?9,failures=?10,accepted=?11,due=?12,not_before=?13,started=?14,ended=?15,exit_code=?16,"
                    "unconfirmed=?17,stop_as=?18,backend_state=?19,error_code=?20,error_message=?21,memo=?22,remote_id=?23,"
                    "remote_url=?24,reason=?25,result=?26,drain=?27 WHERE id=?1",
-    [ST_RUN_LINES] = "SELECT run_id FROM lines WHERE run_id=?1",
+    [ST_RUN_UNTOLD] = "SELECT run_id FROM lines WHERE run_id=?1 UNION ALL SELECT run_id FROM deliveries WHERE run_id=?1 LIMIT 1",
     [ST_RUN_DROP] = "DELETE FROM runs WHERE id=?1 AND state>=4",
     [ST_CLAIM_GET] = "SELECT run_id FROM claims WHERE name=?1 AND until>?2",
     [ST_CLAIM_PUT] = "INSERT INTO claims VALUES (?1,?2,?3)"
@@ -64,9 +64,9 @@ static const char *const sql[ST_COUNT] = {
     [ST_KEY_SET] = "UPDATE api_keys SET name=?2,workspace=?3,permissions=?4,digest=?5,sealed=?6,created=?7,expires=?8 WHERE id=?1",
     [ST_KEY_USED] = "UPDATE api_keys SET last_used=?2,uses=?3 WHERE id=?1",
     [ST_KEY_DROP] = "DELETE FROM api_keys WHERE id=?1",
-    /* Ids sort by the time of admission, so the oldest come first; a run whose lines wait stays until they went. */
+    /* Ids sort by the time of admission, so the oldest come first; a run whose lines or messages wait stays until they went. */
     [ST_PRUNE_RUNS] = "DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE state >= 4 AND ended < ?1 AND NOT EXISTS"
-                      " (SELECT 1 FROM lines WHERE run_id = runs.id) ORDER BY id LIMIT ?2)",
+                      " (SELECT 1 FROM lines WHERE run_id = runs.id) AND id NOT IN (SELECT run_id FROM deliveries) ORDER BY id LIMIT ?2)",
     [ST_PRUNE_TEXTS] = "DELETE FROM run_texts WHERE id IN (SELECT t.id FROM run_texts t LEFT JOIN runs r ON r.id = t.id"
                        " WHERE r.id IS NULL LIMIT ?1)",
     [ST_PRUNE_CLAIMS] = "DELETE FROM claims WHERE until < ?1",
@@ -493,7 +493,7 @@ bool records_claimed(struct journal *j, struct commit *commit, int *sqlite_code)
     for (size_t i = 0; i < commit->count && !claimed; i++) {
         const struct record *r = &commit->records[i];
         sqlite3_stmt *st = j->statements[r->kind == RECORD_CLAIM ? ST_CLAIM_GET : r->kind == RECORD_ASSET_ADD ? ST_ASSET_GET
-                                                         : r->kind == RECORD_RUN_DROP ? ST_RUN_LINES : ST_ITEM_TAKEN];
+                                                         : r->kind == RECORD_RUN_DROP ? ST_RUN_UNTOLD : ST_ITEM_TAKEN];
 
         if (r->kind == RECORD_CLAIM) {
             bind_claim(st, r);

@@ -67,7 +67,7 @@ def hooks(daemon):
         answer = daemon.tcp(method, f"/api/v1/workspaces/{workspace}{path}", body, headers[workspace])
         assert answer.status == status, (method, path, answer.status, answer.body)
         return answer.json
-    call.daemon = daemon
+    call.daemon, call.headers = daemon, headers
     call.processes = {p["name"]: p["id"] for w in ("here", "there") for p in call("GET", "/processes", workspace=w)["data"]}
     with receiver() as call.receiver:
         yield call
@@ -139,6 +139,21 @@ def test_a_message_goes_until_it_is_taken(hooks):
     assert first == second
     hooks.daemon.run_and_wait("good")
     messages(hooks, 3, hook["secret"])
+
+
+def test_a_run_is_deleted_when_all_were_told(hooks):
+    make_hook(hooks, events=["process_run.completed"])
+    hooks.receiver.answers[:] = [500]
+    run = hooks.daemon.run_and_wait("good")["id"]
+    until(lambda: hooks.receiver.got, "a first try")
+    assert "told" in hooks("DELETE", f"/process-runs/{run}", status=409)["error"]["message"]
+    hooks("GET", f"/process-runs/{run}")
+    until(lambda: len(hooks.receiver.got) == 2, "it is taken")
+
+    def delete():
+        return hooks.daemon.tcp("DELETE", f"/api/v1/workspaces/here/process-runs/{run}", None, hooks.headers["here"]).status == 200
+    until(delete, "the run goes")
+    hooks("GET", f"/process-runs/{run}", status=404)
 
 
 def test_what_is_taken_at_once_goes_once(hooks):

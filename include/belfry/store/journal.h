@@ -145,7 +145,7 @@ struct journal_read {
 void journal_read(struct journal *journal, struct journal_read *read);
 
 /* Forgets ended runs (with their claims and lines) that ended before until_ms, at most limit of them, and claims that
- * are over. An ordinary commit in the background; done(data, count) on the loop. */
+ * are over; a run whose lines or messages wait stays. An ordinary commit in the background; done(data, count) on the loop. */
 void journal_prune(struct journal *journal, int64_t until_ms, size_t limit, void (*done)(void *data, size_t count),
                    void *data);
 

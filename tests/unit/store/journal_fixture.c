@@ -181,3 +181,19 @@ int read_now(struct journal_read *read)
     read->rows = kept;
     return a.status;
 }
+
+static void on_pruned(void *data, size_t count)
+{
+    *(size_t *)data = count;
+}
+
+size_t prune_now(int64_t until_ms, size_t limit)
+{
+    size_t count = SIZE_MAX;
+
+    journal_prune(journal, until_ms, limit, on_pruned, &count);
+    assert_true(count == SIZE_MAX);
+    while (count == SIZE_MAX)
+        uv_run(&journal_loop, UV_RUN_ONCE);
+    return count;
+}

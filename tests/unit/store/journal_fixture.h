@@ -39,5 +39,7 @@ void add_run(const struct run_record *run, const char *event, const char *input)
 
 /* Reads and waits; *read is as journal.h has it, but its rows are kept until the next call. */
 int read_now(struct journal_read *read);
+/* Prunes and waits: the count. */
+size_t prune_now(int64_t until_ms, size_t limit);
 
 #endif

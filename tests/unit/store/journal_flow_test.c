@@ -284,6 +284,35 @@ static void a_run_goes_when_nobody_has_to_be_told(void **state)
     assert_int_equal(read_now(&read), BF_ENOENT);
 }
 
+/* And its callback's secret is there for as long as a message wants to be signed with it. */
+static void a_run_stays_while_a_message_of_it_waits(void **state)
+{
+    struct run_record run = plain_run(1);
+    struct record drop = { .kind = RECORD_RUN_DROP, .key = run.id };
+    struct callback_record callback = { .url = lent("u"), .events = HOOK_COMPLETED, .sealed = (unsigned char *)(uintptr_t)"abc", .sealed_len = 3 };
+    struct delivery_record message = { .id = A, .url = lent("u"), .body = lent("{}"), .next_ms = 20 };
+    struct journal_read read = { .kind = READ_DELIVERIES, .state = -1, .limit = 10 };
+
+    (void)state;
+    run.state = RUN_COMPLETED;
+    add_run(&run, "{}", "[]");
+    memcpy(callback.run_id, run.id, sizeof callback.run_id);
+    memcpy(message.run_id, run.id, sizeof message.run_id);
+    assert_int_equal(write_one((struct record) { .kind = RECORD_CALLBACK_ADD, .callback = &callback }), 0);
+    assert_int_equal(write_one((struct record) { .kind = RECORD_DELIVERY_ADD, .delivery = &message }), 0);
+    assert_int_equal(write_one(drop), BF_EEXIST);
+    assert_int_equal(prune_now(INT64_MAX, 100), 0);
+    assert_int_equal(read_now(&read), 0);
+    assert_int_equal(read.count, 1);
+    assert_memory_equal(read.rows[0].delivery.sealed, "abc", 3);
+    assert_int_equal(write_one((struct record) { .kind = RECORD_DELIVERY_DROP, .delivery = &message }), 0);
+    assert_int_equal(prune_now(INT64_MAX, 100), 1);
+    read = (struct journal_read) { .kind = READ_CALLBACKS, .state = -1, .limit = 1 };
+    memcpy(read.id, run.id, sizeof read.id);
+    assert_int_equal(read_now(&read), 0);
+    assert_int_equal(read.count, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, journal_setup, journal_teardown)
 
 int main(void)
@@ -296,6 +325,7 @@ int main(void)
         TEST(files_are_known_by_their_ids),
         TEST(messages_wait_until_they_went),
         TEST(a_run_goes_when_nobody_has_to_be_told),
+        TEST(a_run_stays_while_a_message_of_it_waits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -304,22 +304,6 @@ static void lines_wait_in_their_order_until_they_went(void **state)
     assert_int_equal(read.count, 1);
 }
 
-static void on_pruned(void *data, size_t count)
-{
-    *(size_t *)data = count;
-}
-
-static size_t prune(int64_t until_ms, size_t limit)
-{
-    size_t count = SIZE_MAX;
-
-    journal_prune(journal, until_ms, limit, on_pruned, &count);
-    assert_true(count == SIZE_MAX);
-    while (count == SIZE_MAX)
-        uv_run(&journal_loop, UV_RUN_ONCE);
-    return count;
-}
-
 /* Of the twenty, 4 … 9 and 14 … 19 have ended, at 5000 and their number. */
 static void expired_runs_are_forgotten_oldest_first(void **state)
 {
@@ -327,14 +311,14 @@ static void expired_runs_are_forgotten_oldest_first(void **state)
 
     (void)state;
     add_twenty();
-    assert_int_equal(prune(5015, 3), 3);
+    assert_int_equal(prune_now(5015, 3), 3);
     assert_int_equal(read_run("00000006-0000-7000-8000-000000000000", &one), BF_ENOENT);
     assert_int_equal(read_run("00000007-0000-7000-8000-000000000000", &one), 0);
-    assert_int_equal(prune(5015, 100), 4);
-    assert_int_equal(prune(5015, 100), 0);
+    assert_int_equal(prune_now(5015, 100), 4);
+    assert_int_equal(prune_now(5015, 100), 0);
     check_runs(&(struct journal_read) { .state = -1, .limit = 100 }, "19 18 17 16 15 13 12 11 10 3 2 1 0");
     /* Nothing that has not ended is ever forgotten. */
-    assert_int_equal(prune(INT64_MAX, 100), 5);
+    assert_int_equal(prune_now(INT64_MAX, 100), 5);
     check_runs(&(struct journal_read) { .state = -1, .limit = 100 }, "13 12 11 10 3 2 1 0");
 }
 
@@ -343,10 +327,10 @@ static void a_run_whose_line_waits_stays(void **state)
     (void)state;
     add_twenty();
     line(RECORD_LINE_ADD, "local", 5);
-    assert_int_equal(prune(5008, 100), 3);
+    assert_int_equal(prune_now(5008, 100), 3);
     check_runs(&(struct journal_read) { .state = -1, .until_ms = 1010, .limit = 100 }, "9 8 5 3 2 1 0");
     line(RECORD_LINE_SENT, "local", 5);
-    assert_int_equal(prune(5008, 100), 1);
+    assert_int_equal(prune_now(5008, 100), 1);
 }
 
 static int claim(const char *key, unsigned n, int64_t now_ms, int64_t until_ms)
@@ -365,7 +349,7 @@ static void claims_are_forgotten_when_they_are_over(void **state)
     (void)state;
     assert_int_equal(claim("old", 1, 1000, 2000), 0);
     assert_int_equal(claim("lives", 2, now_ms, now_ms + 86400000), 0);
-    assert_int_equal(prune(0, 100), 0);
+    assert_int_equal(prune_now(0, 100), 0);
     /* Judged at a time when it lived: only a claim that is no longer there lets another in. */
     assert_int_equal(claim("old", 3, 1500, 2500), 0);
     assert_int_equal(claim("lives", 4, now_ms, now_ms + 1), BF_EEXIST);
