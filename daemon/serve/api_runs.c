@@ -1,8 +1,10 @@
 /* Workspace, processes, process runs. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "api.h"
+#include "belfry/base/file.h"
 #include "belfry/base/time.h"
 
 #define ALL_STATES (((1u << RUN_STATES) - 1) & ~(1u << RUN_SKIPPED))   /* a firing that was skipped is no process run */
@@ -312,45 +314,117 @@ void api_stop(const struct api_call *call)
 /* --- deleting ----------------------------------------------------------------------------------------------------- */
 
 struct run_delete {
+    uv_work_t work;
     struct api_call call;
     char id[ID_SIZE];
+    struct journal_read read;
+    char **files;                  /* of its work items: paths */
+    size_t file_count;
     struct record record;
     struct commit commit;
 };
 
-static void deleted(struct commit *commit, int status)
+static void delete_free(struct run_delete *d)
 {
-    struct run_delete *d = commit->data;
     struct serve_room *room = d->call.room;
 
-    if (status == 0)
-        serve_json(d->call.x, 200, json_pack("{s:s, s:b}", "id", d->id, "deleted", 1));
-    else if (status == BF_EEXIST)
-        api_refuse(d->call.x, 409, "somebody has still to be told of the run's end: a syslog target or a webhook that is not reached");
-    else
-        api_refuse(d->call.x, 503, "it could not be written down: %s", error_name(status));
+    for (size_t i = 0; i < d->file_count; i++)
+        free(d->files[i]);
+    free(d->files);
     free(d);
     serve_let_go(room);
 }
 
-/* Its record goes; its results are the operator's, and stay as long as keep_results says. */
+/* Nobody names them any more: what stays all the same goes with the day. */
+static void remove_files(uv_work_t *work)
+{
+    const struct run_delete *d = work->data;
+
+    for (size_t i = 0; i < d->file_count; i++)
+        (void)unlink(d->files[i]);
+}
+
+static void removed(uv_work_t *work, int status)
+{
+    struct run_delete *d = work->data;
+
+    (void)status;
+    serve_json(d->call.x, 200, json_pack("{s:s, s:b}", "id", d->id, "deleted", 1));
+    delete_free(d);
+}
+
+static void deleted(struct commit *commit, int status)
+{
+    struct run_delete *d = commit->data;
+
+    d->work.data = d;
+    if (status == 0 && d->file_count == 0) {   /* the pool's threads cost memory: not for nothing */
+        removed(&d->work, 0);
+    } else if (status == 0) {
+        if (uv_queue_work(d->call.room->loop, &d->work, remove_files, removed) != 0)
+            abort();
+    } else {
+        if (status == BF_EEXIST)
+            api_refuse(d->call.x, 409, "somebody has still to be told of the run's end: a syslog target, a webhook or a callback that is not reached");
+        else
+            api_refuse(d->call.x, 503, "it could not be written down: %s", error_name(status));
+        delete_free(d);
+    }
+}
+
+static void note_files(struct run_delete *d)
+{
+    const char *dir = flows_world(d->call.room->host.flows)->files_dir;
+
+    d->files = calloc(d->read.count + 1, sizeof *d->files);
+    if (d->files == NULL)
+        abort();
+    for (size_t i = 0; i < d->read.count; i++) {
+        if ((d->files[d->file_count++] = file_join(dir, d->read.rows[i].file.id)) == NULL)
+            abort();
+    }
+}
+
+static bool goes_on(const struct api_call *call, const char *run_id, bool ended)
+{
+    if (ended && engine_run(call->room->host.engine, run_id) == NULL)
+        return false;
+    api_refuse(call->x, 409, "the run has not ended: stop it first");
+    return true;
+}
+
+static void files_came(struct journal_read *read, int status)
+{
+    struct run_delete *d = read->data;
+
+    if (status != 0) {
+        api_refuse(d->call.x, 503, "the journal cannot be read: %s", read->error.text);
+        delete_free(d);
+    } else if (goes_on(&d->call, d->id, true)) {   /* it was taken up again meanwhile */
+        delete_free(d);
+    } else {
+        note_files(d);
+        d->record = (struct record) { .kind = RECORD_RUN_DROP, .key = d->id };
+        d->commit = (struct commit) { .records = &d->record, .count = 1, .cb = deleted, .data = d };
+        journal_commit(d->call.room->host.journal, &d->commit);
+    }
+}
+
+/* Its record goes, with its work items; its results are the operator's, and stay as long as keep_results says. */
 static void delete(struct api_read *r, const struct run_record *run)
 {
     struct run_delete *d;
 
-    if (!run_state_is_end(run->state) || engine_run(r->call.room->host.engine, run->id) != NULL) {
-        api_refuse(r->call.x, 409, "the run has not ended: stop it first");
+    if (goes_on(&r->call, run->id, run_state_is_end(run->state)))
         return;
-    }
     d = calloc(1, sizeof *d);
     if (d == NULL)
         abort();
     d->call = r->call;
     memcpy(d->id, run->id, sizeof d->id);
-    d->record = (struct record) { .kind = RECORD_RUN_DROP, .key = d->id };
-    d->commit = (struct commit) { .records = &d->record, .count = 1, .cb = deleted, .data = d };
+    d->read = (struct journal_read) { .kind = READ_ITEM_FILES, .state = -1, .run_id = d->id, .limit = SIZE_MAX / 4, .cb = files_came, .data = d };
     r->call.room->open++;
-    journal_commit(r->call.room->host.journal, &d->commit);
+    journal_read(r->call.room->host.journal, &d->read);
 }
 
 void api_run_delete(const struct api_call *call)

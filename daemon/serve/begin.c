@@ -44,10 +44,18 @@ static void answer(struct begin *b, enum run_state state)
     begin_free(b);
 }
 
-/* The same key was used before: the run that it started, as it is now. */
+/* The same key was used before: the run that it started, as it is now. One that was deleted since is not started once more. */
 static void earlier_read(struct journal_read *read, int status)
 {
-    answer(read->data, status == 0 ? read->rows[0].run.state : RUN_QUEUED);
+    struct begin *b = read->data;
+
+    if (status != BF_ENOENT) {
+        answer(b, status == 0 ? read->rows[0].run.state : RUN_QUEUED);
+        return;
+    }
+    http_respond_error(b->x, 409, "run_deleted", "run %s, which this Idempotency-Key started, was deleted: take another key to start one",
+                       b->firing.run_id);
+    begin_free(b);
 }
 
 static void read_earlier(struct begin *b)

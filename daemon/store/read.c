@@ -63,7 +63,8 @@ static void build_item_files(struct query *q, const struct journal_read *a)
         return;
     }
     add(q, "SELECT " FILE_COLUMNS " FROM item_files f WHERE ");
-    add(q, a->ids != NULL ? "f.item IN (SELECT value FROM json_each(:ids))" : "f.id=:id");
+    add(q, a->run_id != NULL ? "f.item IN (SELECT id FROM work_items WHERE run_id=:run)"
+                             : a->ids != NULL ? "f.item IN (SELECT value FROM json_each(:ids))" : "f.id=:id");
     add(q, " ORDER BY f.item, f.id LIMIT :limit");
 }
 

@@ -19,6 +19,11 @@ static const char *const sql[ST_COUNT] = {
                    "remote_url=?24,reason=?25,result=?26,drain=?27 WHERE id=?1",
     [ST_RUN_UNTOLD] = "SELECT run_id FROM lines WHERE run_id=?1 UNION ALL SELECT run_id FROM deliveries WHERE run_id=?1 LIMIT 1",
     [ST_RUN_DROP] = "DELETE FROM runs WHERE id=?1 AND state>=4",
+    [ST_RUN_TEXTS_DROP] = "DELETE FROM run_texts WHERE id=?1",
+    [ST_RUN_STEPS_DROP] = "DELETE FROM step_runs WHERE run_id=?1",
+    [ST_RUN_FILES_DROP] = "DELETE FROM item_files WHERE item IN (SELECT id FROM work_items WHERE run_id=?1)",
+    [ST_RUN_ITEMS_DROP] = "DELETE FROM work_items WHERE run_id=?1",
+    [ST_RUN_CALLBACK_DROP] = "DELETE FROM callbacks WHERE run_id=?1",
     [ST_CLAIM_GET] = "SELECT run_id FROM claims WHERE name=?1 AND until>?2",
     [ST_CLAIM_PUT] = "INSERT INTO claims VALUES (?1,?2,?3)"
                      " ON CONFLICT (name) DO UPDATE SET run_id=excluded.run_id, until=excluded.until",
@@ -401,6 +406,19 @@ static int drop(struct journal *j, enum statement which, const char *id)
     return records_run(j, which);
 }
 
+/* With all that belongs to it, but for the claims: what has fired once does not fire again because somebody tidied up. */
+static int drop_run(struct journal *j, const char *id)
+{
+    static const enum statement its_own[] = { ST_RUN_TEXTS_DROP, ST_RUN_STEPS_DROP, ST_RUN_FILES_DROP, ST_RUN_ITEMS_DROP, ST_RUN_CALLBACK_DROP };
+    int rc = drop(j, ST_RUN_DROP, id);
+
+    if (sqlite3_changes(j->db) == 0)   /* it has not ended */
+        return rc;
+    for (size_t i = 0; i < sizeof its_own / sizeof *its_own && rc == SQLITE_DONE; i++)
+        rc = drop(j, its_own[i], id);
+    return rc;
+}
+
 static int apply(struct journal *j, const struct record *r)
 {
     switch (r->kind) {
@@ -409,7 +427,7 @@ static int apply(struct journal *j, const struct record *r)
     case RECORD_RUN_SET:
         return put_run(j, ST_RUN_SET, r->run);
     case RECORD_RUN_DROP:
-        return drop(j, ST_RUN_DROP, r->key);
+        return drop_run(j, r->key);
     case RECORD_CLAIM:
         return put_claim(j, r);
     case RECORD_CURSOR:

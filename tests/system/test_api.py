@@ -299,6 +299,28 @@ def test_stop(api):
     assert (pathlib.Path(results) / "run.json").exists()   # the results are the operator's
 
 
+def test_a_run_is_deleted_with_its_work_items(api):
+    item = api("POST", "/work-items", {"process": {"id": api.processes["good"]}, "payload": 1})["id"]
+    body = {"type": "with_work_item_ids", "work_item_ids": [item]}
+    run_id = start(api, "good", body)
+    finished(api, run_id)
+    api("DELETE", f"/process-runs/{run_id}")
+    api("GET", f"/work-items/{item}", status=404)
+    api("POST", f"/processes/{api.processes['good']}/process-runs", body, status=400)
+    assert api("GET", "/work-items?state=new")["data"] == []
+
+
+def test_a_key_starts_once_though_its_run_is_deleted(api):
+    def begin():
+        return api.daemon.api("POST", "/belfry/v1/processes/good/runs", {}, {"Idempotency-Key": "k"})
+    run_id = begin().json["run_id"]
+    finished(api, run_id)
+    api("DELETE", f"/process-runs/{run_id}")
+    again = begin()
+    assert again.status == 409 and again.json["error"]["code"] == "run_deleted" and run_id in again.json["error"]["message"]
+    assert api("GET", "/process-runs")["data"] == []
+
+
 def test_the_machine_is_one_worker(api):
     worker, = api("GET", "/workers")["data"]
     assert set(worker) == {"id", "name", "state"} and worker["state"] == "idle"

@@ -849,6 +849,25 @@ def test_files_that_nobody_names_go_and_others_stay(api):
     until(lambda: {p.name for p in store.iterdir()} == {"young"}, "its files go")
 
 
+def test_a_deleted_run_takes_all_that_it_had_with_it(api):
+    store = api.daemon.folder / "state" / "items"
+    kept = unresolved(api)
+    left = pages(api, "/work-items"), {p.name for p in store.iterdir()}
+    assert left[1]
+    run = unresolved(api)
+    items, steps = (pages(api, f"/{what}?process_run_id={run}") for what in ("work-items", "step-runs"))
+    files = [f for i in items for f in api("GET", f"/work-items/{i['id']}")["files"]]
+    assert files and steps and {f["id"] for f in files} == {p.name for p in store.iterdir()} - left[1]
+    api("DELETE", f"/process-runs/{run}")
+    for path in (*(f"/{what}?process_run_id={run}" for what in ("outputs", "work-items", "step-runs")),
+                 *(f"/work-items/{i['id']}" for i in items), *(f"/step-runs/{s['id']}" for s in steps)):
+        api("GET", path, status=404)
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        api.get(files[0]["download"]["url"])
+    assert (pages(api, "/work-items"), {p.name for p in store.iterdir()}) == left
+    assert len(pages(api, f"/outputs?process_run_id={kept}")) == 3
+
+
 def test_a_run_of_steps_as_a_person_sees_it(api):
     run = unresolved(api)
     shown = api.daemon.cli("show", run).stdout

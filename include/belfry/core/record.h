@@ -18,8 +18,8 @@
 enum record_kind {
     RECORD_RUN_ADD,      /* run, event, input: a new row */
     RECORD_RUN_SET,      /* run: its row becomes this; event and input stay */
-    RECORD_RUN_DROP,     /* key: the id of a run that has ended: its record goes, and in time all that belongs to it; refused with
-                          * BF_EEXIST as long as a line or a message of it waits */
+    RECORD_RUN_DROP,     /* key: the id of a run that has ended: it goes, with its items, their files, its step runs; its claims stay. Refused
+                          * with BF_EEXIST as long as a line or a message of it waits */
     RECORD_CLAIM,        /* scope, key → run; the whole commit is refused with BF_EEXIST while another claim lives */
     RECORD_CURSOR,       /* kind, name → value: how far a trigger has come (a schedule's last due time) */
     RECORD_CURSOR_DROP,  /* forgets it */

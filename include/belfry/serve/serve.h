@@ -16,7 +16,8 @@
  *   GET  /belfry/v1/keys  /workspaces/W/keys                              {"data": [key …]}
  *   POST /belfry/v1/workspaces/W/keys {"name", "permissions", "expires_at"?}   key, with its value in "key"
  *   GET, POST, DELETE /belfry/v1/keys/ID  /workspaces/W/keys/ID           a key with its value; edited; removed
- *   POST /belfry/v1/processes/NAME/runs {"input"?, "files"?: [path …]}    202 {"run_id", "state"}; Idempotency-Key
+ *   POST /belfry/v1/processes/NAME/runs {"input"?, "files"?: [path …]}    202 {"run_id", "state"}; Idempotency-Key: the
+ *                                        same run again for 7 days, 409 when it was deleted since
  *
  *   *    /api/v1/workspaces/…                the Control Room API of local workspaces; /api/v1/openapi.json; /api/: a page
  *   *    /process-v1/…  /workspace-v1/…      its older forms;  /json-v1/…  what runs use from inside, with a token of their own

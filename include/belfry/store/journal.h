@@ -88,7 +88,7 @@ enum journal_read_kind {
     READ_ITEMS,          /* ids, or run_id: those in its flow, in order; or workspace and process: items that wait, the oldest
                           * first (whole: those that wait or go through a run, the newest first) → rows with `item` */
     READ_STEP_RUNS,      /* id, or run_id: all of the run → rows with `step_run`, in order */
-    READ_ITEM_FILES,     /* id, or ids of items (whole: of the files, an asset's too) → rows with `file` */
+    READ_ITEM_FILES,     /* id, or ids of items (whole: of the files, an asset's too), or run_id → rows with `file` */
     READ_DELIVERIES,     /* → rows with `delivery`, those due first */
     READ_CALLBACKS,      /* id: of a run → rows with `callback` */
     READ_ASSETS,         /* workspace, and id, or name, or (before_id: the last one had) a page → rows with `asset` */
@@ -144,7 +144,7 @@ struct journal_read {
 /* Owned by the caller until the callback. */
 void journal_read(struct journal *journal, struct journal_read *read);
 
-/* Forgets ended runs (with their claims and lines) that ended before until_ms, at most limit of them, and claims that
+/* Forgets ended runs (with all that belongs to them) that ended before until_ms, at most limit of them, and claims that
  * are over; a run whose lines or messages wait stays. An ordinary commit in the background; done(data, count) on the loop. */
 void journal_prune(struct journal *journal, int64_t until_ms, size_t limit, void (*done)(void *data, size_t count),
                    void *data);

@@ -284,6 +284,46 @@ static void a_run_goes_when_nobody_has_to_be_told(void **state)
     assert_int_equal(read_now(&read), BF_ENOENT);
 }
 
+/* What another has stays. */
+static void a_run_goes_with_all_that_it_had(void **state)
+{
+    struct run_record run = plain_run(1), other = plain_run(2);
+    struct item_record one = item(A, run.id), two = item(B, other.id);
+    struct item_file file = { .id = A, .item = A, .name = lent("a") }, second = { .id = B, .item = B, .name = lent("a") };
+    struct step_record step = { .id = A, .name = lent("s") };
+    struct record drop = { .kind = RECORD_RUN_DROP, .key = run.id };
+    struct journal_read items = { .kind = READ_ITEMS, .state = -1, .ids = "[\"" A "\",\"" B "\"]", .limit = 10 };
+    struct journal_read files = { .kind = READ_ITEM_FILES, .state = -1, .run_id = run.id, .limit = 10 };
+    struct journal_read steps = { .kind = READ_STEP_RUNS, .state = -1, .run_id = run.id, .limit = 10 };
+
+    (void)state;
+    run.state = other.state = RUN_RUNNING;
+    add_run(&run, "{}", "[]");
+    add_run(&other, "{}", "[]");
+    memcpy(step.run_id, run.id, sizeof step.run_id);
+    assert_int_equal(write_one((struct record) { .kind = RECORD_ITEM_ADD, .item = &one }), 0);
+    assert_int_equal(write_one((struct record) { .kind = RECORD_ITEM_ADD, .item = &two }), 0);
+    assert_int_equal(write_one((struct record) { .kind = RECORD_ITEM_FILE, .item_file = &file }), 0);
+    assert_int_equal(write_one((struct record) { .kind = RECORD_ITEM_FILE, .item_file = &second }), 0);
+    assert_int_equal(write_one((struct record) { .kind = RECORD_STEP_RUN, .step_run = &step }), 0);
+    assert_int_equal(write_one(drop), 0);   /* it has not ended: nothing goes */
+    assert_int_equal(read_now(&files), 0);
+    assert_int_equal(files.count, 1);
+    assert_string_equal(files.rows[0].file.id, A);
+    run.state = RUN_FAILED;
+    assert_int_equal(write_one((struct record) { .kind = RECORD_RUN_SET, .run = &run }), 0);
+    assert_int_equal(write_one(drop), 0);
+    assert_int_equal(read_now(&items), 0);
+    assert_int_equal(items.count, 1);
+    assert_string_equal(items.rows[0].item.id, B);
+    assert_int_equal(read_now(&steps), 0);
+    assert_int_equal(steps.count, 0);
+    files = (struct journal_read) { .kind = READ_ITEM_FILES, .state = -1, .whole = true, .ids = items.ids, .limit = 10 };
+    assert_int_equal(read_now(&files), 0);
+    assert_int_equal(files.count, 1);
+    assert_string_equal(files.rows[0].file.id, B);
+}
+
 /* And its callback's secret is there for as long as a message wants to be signed with it. */
 static void a_run_stays_while_a_message_of_it_waits(void **state)
 {
@@ -325,6 +365,7 @@ int main(void)
         TEST(files_are_known_by_their_ids),
         TEST(messages_wait_until_they_went),
         TEST(a_run_goes_when_nobody_has_to_be_told),
+        TEST(a_run_goes_with_all_that_it_had),
         TEST(a_run_stays_while_a_message_of_it_waits),
     };
 
