@@ -13,6 +13,7 @@
 #define BACKOFF_BASE_MS 5000
 #define BACKOFF_CAP_MS (60 * 60 * 1000)
 #define GIVEN_UP_AFTER_MS (2 * 24 * 60 * 60 * INT64_C(1000))
+#define TURN_WITHIN_MS (7 * 24 * 60 * 60 * INT64_C(1000))
 #define LONGEST_SLEEP_MS (60 * 60 * 1000)
 
 static void forget_settled(struct deliver_room *room)
@@ -53,6 +54,13 @@ static void settle(struct sending *s, bool over)
     journal_commit(s->room->journal, &s->commit);
 }
 
+/* One that was never tried has longer, for a daemon that was away; but a receiver that takes its time with each of too many does not
+ * let them grow without end. */
+static bool is_too_old(const struct delivery_record *d)
+{
+    return time_wall_ms() - d->created_ms > (d->tries > 0 ? GIVEN_UP_AFTER_MS : TURN_WITHIN_MS);
+}
+
 static void try_again(struct sending *s, const char *why)
 {
     struct deliver_room *room = s->room;
@@ -62,7 +70,7 @@ static void try_again(struct sending *s, const char *why)
     s->r.tries++;
     s->r.next_ms = time_wall_ms() + pace_backoff(BACKOFF_BASE_MS, BACKOFF_CAP_MS, s->r.tries, dice);
     (void)snprintf(room->why, sizeof room->why, "%.255s", why);
-    if (time_wall_ms() - s->r.created_ms > GIVEN_UP_AFTER_MS) {
+    if (is_too_old(&s->r)) {
         log_warning("the message %s of run %s was given up after two days: %s", s->r.id, s->r.run_id, why);
         settle(s, true);
         return;
@@ -128,6 +136,12 @@ static void begin_sending(struct deliver_room *room, const struct delivery_recor
     room->under_way++;
     room->open++;
     if (s->r.hook_id[0] != '\0' && deliver_hook(room, s->r.hook_id) == NULL) {   /* it was deleted */
+        settle(s, true);
+        return;
+    }
+    if (is_too_old(&s->r)) {
+        log_warning("the message %s of run %s was given up: %s", s->r.id, s->r.run_id,
+                    s->r.tries > 0 ? "it was not taken within two days" : "its turn did not come within a week");
         settle(s, true);
         return;
     }

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import http.server
 import json
+import sqlite3
 import threading
 import uuid
 
@@ -139,6 +140,26 @@ def test_a_message_goes_until_it_is_taken(hooks):
     assert first == second
     hooks.daemon.run_and_wait("good")
     messages(hooks, 3, hook["secret"])
+
+
+@pytest.mark.parametrize("tries, days, sent", [(1, 3, False), (0, 3, True), (0, 8, False)])
+def test_a_message_is_given_up_in_the_end(hooks, tries, days, sent):
+    make_hook(hooks, events=["process_run.completed"])
+    hooks.receiver.answers[:] = [500]
+    hooks.daemon.run_and_wait("good")
+    until(lambda: any("webhooks" in t for t in hooks.daemon.status()["troubles"]), "a first try is written down")
+    hooks.daemon.kill()
+    hooks.receiver.got.clear()
+    hooks.receiver.answers[:] = [500]
+    with contextlib.closing(sqlite3.connect(hooks.daemon.folder / "state" / "belfry.db")) as db, db:
+        db.execute("UPDATE deliveries SET tries = ?, next = 0, created = created - ? * 86400000", (tries, days))
+    hooks.daemon.start()
+
+    def waiting():
+        with contextlib.closing(sqlite3.connect(hooks.daemon.folder / "state" / "belfry.db")) as db:
+            return db.execute("SELECT count(*) FROM deliveries").fetchone()[0]
+    until(lambda: waiting() == 0, "it is given up")
+    assert len(hooks.receiver.got) == sent and "was given up" in hooks.daemon.log_text()
 
 
 def test_a_run_is_deleted_when_all_were_told(hooks):

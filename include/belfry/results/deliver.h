@@ -1,8 +1,8 @@
 /*
  * Messages to those who want to be told of runs of local workspaces: webhooks and callbacks. What is to be sent is in the journal
  * with the record that it tells of (a line of the run), and stays until it was taken (2xx): at least once, each on its own, with
- * back-off from 5 s to an hour, for two days. Signed as a Control Room signs: x-rc-signature, hex HMAC-SHA-256 of the body under
- * the secret. Redirects are not followed, answers not read.
+ * back-off from 5 s to an hour, for two days (one whose turn never came: a week). Signed as a Control Room signs: x-rc-signature,
+ * hex HMAC-SHA-256 of the body under the secret. Redirects are not followed, answers not read.
  */
 #ifndef BELFRY_RESULTS_DELIVER_H
 #define BELFRY_RESULTS_DELIVER_H
