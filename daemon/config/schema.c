@@ -20,7 +20,8 @@ static const struct key_row daemon_keys[] = {
     { "log_to", KEY_CHOICE, offsetof(struct daemon_config, log_to), "stderr", "stderr syslog journal", 0, 0,
       "Where it says so. Result lines of runs go where [syslog] says." },
     { "keep_runs", KEY_DURATION, offsetof(struct daemon_config, keep_runs_ms), "90d", NULL, 0, 0,
-      "How long the records of ended runs are kept. What is older goes once a day, and when a reload makes this or keep_results shorter." },
+      "How long the records of ended runs are kept, and work items that were marked as done before a run took them. What is older"
+      " goes once a day, and when a reload makes this or keep_results shorter." },
     { "keep_results", KEY_DURATION, offsetof(struct daemon_config, keep_results_ms), "90d", NULL, 0, 0,
       "How long result folders are kept. A process may say otherwise." },
     { .name = NULL },

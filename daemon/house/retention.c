@@ -8,7 +8,7 @@
 #include "house.h"
 
 #define DAY_MS (24 * 60 * 60 * INT64_C(1000))
-#define RUNS_AT_ONCE 1000
+#define ROWS_AT_ONCE 1000
 
 /* --- records ------------------------------------------------------------------------------------------------------ */
 
@@ -17,8 +17,8 @@ static void pruned(void *data, size_t count)
     struct house *h = data;
 
     /* In small bites, so that commits of runs come in between. */
-    if (count == RUNS_AT_ONCE && !h->stopping)
-        journal_prune(h->journal, time_wall_ms() - h->config->daemon.keep_runs_ms, RUNS_AT_ONCE, pruned, h);
+    if (count == ROWS_AT_ONCE && !h->stopping)
+        journal_prune(h->journal, time_wall_ms() - h->config->daemon.keep_runs_ms, ROWS_AT_ONCE, pruned, h);
 }
 
 /* --- result folders ----------------------------------------------------------------------------------------------- */
@@ -137,7 +137,7 @@ void house_clean(struct house *h)
 {
     struct sweep *s = sweep_new(h);
 
-    journal_prune(h->journal, time_wall_ms() - h->config->daemon.keep_runs_ms, RUNS_AT_ONCE, pruned, h);
+    journal_prune(h->journal, time_wall_ms() - h->config->daemon.keep_runs_ms, ROWS_AT_ONCE, pruned, h);
     s->work.data = s;
     h->working++;
     if (uv_queue_work(h->loop, &s->work, sweep_all, swept) != 0)

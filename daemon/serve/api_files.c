@@ -11,6 +11,7 @@
 #define FILE_SIZE_MAX (INT64_C(1) << 40)
 #define NAME_LEN_MAX 1024
 #define FILES_MAX 10000                /* of one item */
+#define AGAIN_WITHIN_MS (60 * 60 * INT64_C(1000))   /* as long as its first link was good; after a day it is forgotten */
 
 struct file_write {
     struct api_call call;
@@ -76,6 +77,7 @@ void api_file_announce(const struct api_call *call, const char *item_id, const s
                        json_t *(*shape)(const char *url, json_t *form))
 {
     struct file_write *w;
+    char oldest[ID_SIZE];
     const char *name;
     int64_t size;
     json_t *body;
@@ -96,9 +98,10 @@ void api_file_announce(const struct api_call *call, const char *item_id, const s
     w->file.size = size;
     (void)snprintf(w->file.item, sizeof w->file.item, "%s", item_id);
     id_new(time_wall_ms(), w->file.id);
-    /* One that was announced before and has not come is the same one. */
+    id_make(time_wall_ms() - AGAIN_WITHIN_MS, (const uint8_t[10]) { 0 }, oldest);
+    /* One that was announced a while ago and has not come is the same one. */
     for (size_t i = 0; i < count; i++) {
-        if (!files[i].there && strcmp(files[i].name, name) == 0)
+        if (!files[i].there && strcmp(files[i].name, name) == 0 && strcmp(files[i].id, oldest) > 0)
             memcpy(w->file.id, files[i].id, sizeof w->file.id);
     }
     w->record = (struct record) { .kind = RECORD_ITEM_FILE, .item_file = &w->file };

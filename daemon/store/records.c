@@ -4,7 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "belfry/base/id.h"
 #include "internal.h"
+
+#define DAY_MS (24 * 60 * 60 * INT64_C(1000))
 
 static const char *const sql[ST_COUNT] = {
     [ST_BEGIN] = "BEGIN IMMEDIATE",
@@ -69,20 +72,25 @@ static const char *const sql[ST_COUNT] = {
     [ST_KEY_SET] = "UPDATE api_keys SET name=?2,workspace=?3,permissions=?4,digest=?5,sealed=?6,created=?7,expires=?8 WHERE id=?1",
     [ST_KEY_USED] = "UPDATE api_keys SET last_used=?2,uses=?3 WHERE id=?1",
     [ST_KEY_DROP] = "DELETE FROM api_keys WHERE id=?1",
-    /* Ids sort by the time of admission, so the oldest come first; a run whose lines or messages wait stays until they went. */
-    [ST_PRUNE_RUNS] = "DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE state >= 4 AND ended < ?1 AND NOT EXISTS"
-                      " (SELECT 1 FROM lines WHERE run_id = runs.id) AND id NOT IN (SELECT run_id FROM deliveries) ORDER BY id LIMIT ?2)",
+    /* Of a prune ?1 is the limit, ?2 until when runs are forgotten, ?3 now, ?4 an id of a day ago. Ids sort by the time of admission, so
+     * the oldest come first; a run whose lines or messages wait stays until they went. */
+    [ST_PRUNE_RUNS] = "DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE state >= 4 AND ended < ?2 AND NOT EXISTS"
+                      " (SELECT 1 FROM lines WHERE run_id = runs.id) AND id NOT IN (SELECT run_id FROM deliveries) ORDER BY id LIMIT ?1)",
     [ST_PRUNE_TEXTS] = "DELETE FROM run_texts WHERE id IN (SELECT t.id FROM run_texts t LEFT JOIN runs r ON r.id = t.id"
                        " WHERE r.id IS NULL LIMIT ?1)",
-    [ST_PRUNE_CLAIMS] = "DELETE FROM claims WHERE until < ?1",
+    [ST_PRUNE_CLAIMS] = "DELETE FROM claims WHERE name IN (SELECT name FROM claims WHERE until < ?3 LIMIT ?1)",
+    /* Those of no run that wait stay; the others of no run were settled by hand. */
     [ST_PRUNE_ITEMS] = "DELETE FROM work_items WHERE id IN (SELECT w.id FROM work_items w LEFT JOIN runs r ON r.id = w.run_id"
-                       " WHERE w.run_id IS NOT NULL AND r.id IS NULL LIMIT ?1)",
+                       " WHERE r.id IS NULL AND (w.run_id IS NOT NULL OR (w.state <> 0 AND w.updated < ?2)) LIMIT ?1)",
     [ST_PRUNE_STEP_RUNS] = "DELETE FROM step_runs WHERE id IN (SELECT s.id FROM step_runs s LEFT JOIN runs r ON r.id = s.run_id"
                            " WHERE r.id IS NULL LIMIT ?1)",
+    /* What was announced, and has not come since, does not come any more. */
     [ST_PRUNE_ITEM_FILES] = "DELETE FROM item_files WHERE id IN (SELECT f.id FROM item_files f LEFT JOIN work_items w ON w.id = f.item"
-                            " WHERE w.id IS NULL LIMIT ?1)",
+                            " WHERE w.id IS NULL OR (f.there = 0 AND f.id < ?4) LIMIT ?1)",
     [ST_PRUNE_CALLBACKS] = "DELETE FROM callbacks WHERE run_id IN (SELECT c.run_id FROM callbacks c LEFT JOIN runs r ON r.id = c.run_id"
                            " WHERE r.id IS NULL LIMIT ?1)",
+    /* An asset knows its file by itself. */
+    [ST_PRUNE_UPLOADS] = "DELETE FROM asset_uploads WHERE id IN (SELECT id FROM asset_uploads WHERE id < ?4 LIMIT ?1)",
 };
 
 int records_prepare(struct journal *j, struct error *err)
@@ -541,26 +549,25 @@ bool records_claimed(struct journal *j, struct commit *commit, int *sqlite_code)
 
 size_t records_prune(struct journal *j, const struct prune *p)
 {
+    int rc = records_run(j, ST_BEGIN);
+    char day_old[ID_SIZE];
     size_t count = 0;
 
-    if (records_run(j, ST_BEGIN) != SQLITE_DONE)
-        return 0;
-    (void)sqlite3_bind_int64(j->statements[ST_PRUNE_RUNS], 1, p->until_ms);
-    (void)sqlite3_bind_int64(j->statements[ST_PRUNE_RUNS], 2, (sqlite3_int64)p->limit);
-    (void)sqlite3_bind_int64(j->statements[ST_PRUNE_TEXTS], 1, (sqlite3_int64)p->limit);
-    (void)sqlite3_bind_int64(j->statements[ST_PRUNE_CLAIMS], 1, p->now_ms);
-    (void)sqlite3_bind_int64(j->statements[ST_PRUNE_ITEMS], 1, (sqlite3_int64)p->limit);
-    (void)sqlite3_bind_int64(j->statements[ST_PRUNE_STEP_RUNS], 1, (sqlite3_int64)p->limit);
-    (void)sqlite3_bind_int64(j->statements[ST_PRUNE_ITEM_FILES], 1, (sqlite3_int64)p->limit);
-    (void)sqlite3_bind_int64(j->statements[ST_PRUNE_CALLBACKS], 1, (sqlite3_int64)p->limit);
-    if (records_run(j, ST_PRUNE_RUNS) == SQLITE_DONE) {
-        count = (size_t)sqlite3_changes(j->db);
-        if (records_run(j, ST_PRUNE_TEXTS) == SQLITE_DONE && records_run(j, ST_PRUNE_CLAIMS) == SQLITE_DONE &&
-            records_run(j, ST_PRUNE_ITEMS) == SQLITE_DONE && records_run(j, ST_PRUNE_STEP_RUNS) == SQLITE_DONE &&
-            records_run(j, ST_PRUNE_ITEM_FILES) == SQLITE_DONE && records_run(j, ST_PRUNE_CALLBACKS) == SQLITE_DONE &&
-            records_run(j, ST_COMMIT) == SQLITE_DONE)
-            return count;
+    id_make(p->now_ms - DAY_MS, (const uint8_t[10]) { 0 }, day_old);
+    for (enum statement i = ST_PRUNE_RUNS; i <= ST_PRUNE_UPLOADS && rc == SQLITE_DONE; i++) {
+        sqlite3_stmt *st = j->statements[i];
+
+        (void)sqlite3_bind_int64(st, 1, (sqlite3_int64)p->limit);   /* each takes what it knows */
+        (void)sqlite3_bind_int64(st, 2, p->until_ms);
+        (void)sqlite3_bind_int64(st, 3, p->now_ms);
+        text(st, 4, day_old);
+        rc = records_run(j, i);
+        if (rc == SQLITE_DONE && (size_t)sqlite3_changes(j->db) > count)
+            count = (size_t)sqlite3_changes(j->db);
     }
-    (void)records_run(j, ST_ROLLBACK);
+    if (rc == SQLITE_DONE && records_run(j, ST_COMMIT) == SQLITE_DONE)
+        return count;
+    if (sqlite3_get_autocommit(j->db) == 0)
+        (void)records_run(j, ST_ROLLBACK);
     return 0;
 }

@@ -829,7 +829,7 @@ def test_files_that_nobody_names_go_and_others_stay(api):
     run = unresolved(api)   # its items have files
     kept = {p.name for p in store.iterdir()}
     assert kept
-    for name in ("01890000-0000-7000-8000-000000000000", "young"):
+    for name in ("01890000-0000-7000-8000-000000000000", "01890000-0000-7000-8000-000000000001.01890000-0000-7000-8000-000000000002.part", "young"):
         (store / name).write_text("of nobody")
     for path in store.iterdir():
         if path.name != "young":

@@ -144,8 +144,9 @@ struct journal_read {
 /* Owned by the caller until the callback. */
 void journal_read(struct journal *journal, struct journal_read *read);
 
-/* Forgets ended runs (with all that belongs to them) that ended before until_ms, at most limit of them, and claims that
- * are over; a run whose lines or messages wait stays. An ordinary commit in the background; done(data, count) on the loop. */
+/* Forgets runs that ended before until_ms, with all that belongs to them, and items of no run that were done before; claims that are
+ * over; announced files and asset uploads of more than a day ago. A run whose lines or messages wait stays. At most limit rows of
+ * each kind: a commit in the background, then done(data, count) on the loop: how many of the kind of which most went. */
 void journal_prune(struct journal *journal, int64_t until_ms, size_t limit, void (*done)(void *data, size_t count),
                    void *data);
 

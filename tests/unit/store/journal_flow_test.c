@@ -7,6 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "belfry/base/time.h"
 #include "journal_fixture.h"
 
 #define A "0190d5a0-0000-7000-8000-00000000000a"
@@ -353,6 +354,81 @@ static void a_run_stays_while_a_message_of_it_waits(void **state)
     assert_int_equal(read.count, 0);
 }
 
+static size_t count_of(struct journal_read read)
+{
+    read.state = -1;
+    read.limit = 100;
+    assert_int_equal(read_now(&read), 0);
+    return read.count;
+}
+
+/* A bite takes so many of each kind: whoever prunes is told that there may be more. */
+static void a_run_of_many_items_is_forgotten_whole(void **state)
+{
+    struct run_record run = plain_run(1);
+    struct item_record one = item(A, run.id);
+
+    (void)state;
+    run.state = RUN_COMPLETED;
+    add_run(&run, "{}", "[]");
+    for (unsigned i = 0; i < 5; i++) {
+        item_input_id(run.id, i, one.id);
+        assert_int_equal(write_one((struct record) { .kind = RECORD_ITEM_ADD, .item = &one }), 0);
+    }
+    assert_int_equal(count_of(items_of(run.id)), 5);
+    assert_int_equal(prune_now(INT64_MAX, 3), 3);
+    assert_int_equal(count_of(items_of(run.id)), 2);
+    assert_int_equal(prune_now(INT64_MAX, 3), 2);
+    assert_int_equal(prune_now(INT64_MAX, 3), 0);
+}
+
+/* An item that was settled by hand before any run took it is kept as long as a run is; one that waits, for ever. */
+static void items_that_nobody_took_are_forgotten_when_they_are_done(void **state)
+{
+    struct item_record waits = item(A, NULL), done = item(B, NULL);
+
+    (void)state;
+    done.state = ITEM_DONE;
+    assert_int_equal(write_one((struct record) { .kind = RECORD_ITEM_ADD, .item = &waits }), 0);
+    assert_int_equal(write_one((struct record) { .kind = RECORD_ITEM_ADD, .item = &done }), 0);
+    assert_int_equal(prune_now(6, 100), 0);   /* it was settled at 6 */
+    assert_int_equal(prune_now(7, 100), 1);
+    assert_int_equal(count_of((struct journal_read) { .kind = READ_ITEMS, .ids = "[\"" A "\"]" }), 1);
+    assert_int_equal(count_of((struct journal_read) { .kind = READ_ITEMS, .ids = "[\"" B "\"]" }), 0);
+}
+
+/* What was announced, and has not come in a day, does not come any more: the links to bring it are good for an hour. */
+static void announcements_are_forgotten_after_a_day(void **state)
+{
+    int64_t now_ms = time_wall_ms(), ages_ms[] = { 86400000 + 60000, 86400000 - 60000 };
+    struct item_record one = item(A, NULL);
+    struct item_file there = { .id = A, .item = A, .name = lent("came"), .there = true };
+
+    (void)state;
+    assert_int_equal(write_one((struct record) { .kind = RECORD_ITEM_ADD, .item = &one }), 0);
+    assert_int_equal(write_one((struct record) { .kind = RECORD_ITEM_FILE, .item_file = &there }), 0);
+    for (int i = 0; i < 2; i++) {
+        struct item_file file = { .item = A, .name = lent(i == 0 ? "old" : "young") };
+        struct asset_upload upload = { .asset = B, .content_type = lent("text/plain"), .created_ms = now_ms - ages_ms[i],
+            .state = i == 0 ? UPLOAD_COMPLETED : UPLOAD_PENDING };
+
+        id_make(now_ms - ages_ms[i], (const uint8_t[10]) { 0 }, file.id);
+        memcpy(upload.id, file.id, sizeof upload.id);
+        assert_int_equal(write_one((struct record) { .kind = RECORD_ITEM_FILE, .item_file = &file }), 0);
+        assert_int_equal(write_one((struct record) { .kind = RECORD_ASSET_UPLOAD, .upload = &upload }), 0);
+    }
+    assert_int_equal(prune_now(0, 100), 1);
+    for (int i = 0; i < 2; i++) {
+        struct journal_read upload = { .kind = READ_UPLOADS }, file = { .kind = READ_ITEM_FILES };
+
+        id_make(now_ms - ages_ms[i], (const uint8_t[10]) { 0 }, upload.id);
+        memcpy(file.id, upload.id, sizeof file.id);
+        assert_int_equal(count_of(upload), i);
+        assert_int_equal(count_of(file), i);
+    }
+    assert_int_equal(count_of((struct journal_read) { .kind = READ_ITEM_FILES, .ids = "[\"" A "\"]" }), 2);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, journal_setup, journal_teardown)
 
 int main(void)
@@ -366,6 +442,9 @@ int main(void)
         TEST(messages_wait_until_they_went),
         TEST(a_run_goes_when_nobody_has_to_be_told),
         TEST(a_run_goes_with_all_that_it_had),
+        TEST(a_run_of_many_items_is_forgotten_whole),
+        TEST(items_that_nobody_took_are_forgotten_when_they_are_done),
+        TEST(announcements_are_forgotten_after_a_day),
         TEST(a_run_stays_while_a_message_of_it_waits),
     };
 
