@@ -301,7 +301,7 @@ void api_answer_page_text(struct http_exchange *x, const struct buf *elements, c
 
 const struct process_config *api_process(const struct api_call *call, const char *word)
 {
-    const struct config *c = call->room->host.config(call->room->host.data);
+    const struct config *c = call->config;
 
     for (size_t i = 0; i < c->process_count; i++) {
         const struct process_config *p = c->processes[i];
@@ -319,7 +319,7 @@ const struct process_config *api_process(const struct api_call *call, const char
 int64_t serve_body_limit(struct serve_room *room, struct http_exchange *x, int64_t usual)
 {
     const char *path = http_path(x), *value;
-    struct api_call call = { .room = room, .x = x };
+    struct api_call call = { .room = room, .x = x, .config = room->host.config(room->host.data) };
     struct route_args args;
 
     if (!serve_path_matches("/api/v1/workspaces/{}/assets/{}/uploads", path, &args) &&
@@ -330,6 +330,11 @@ int64_t serve_body_limit(struct serve_room *room, struct http_exchange *x, int64
     if (!http_is_local(x) && (value == NULL || (!keyring_knows(room->host.keyring, value, time_wall_ms()) && !api_run_token(&call, value))))
         return usual;
     return usual > INLINE_ASSET_MAX ? usual : INLINE_ASSET_MAX;
+}
+
+static void name_key(struct api_call *call, const char *name)
+{
+    (void)snprintf(call->key_name, sizeof call->key_name, "%s", name);
 }
 
 /* Whether who asks may do that here; it has been answered when not. */
@@ -345,14 +350,14 @@ static bool may(struct api_call *call, const struct surface *surface, const stru
         return false;
     }
     if (http_is_local(call->x)) {
-        call->key_name = "socket";
+        name_key(call, "socket");
         return true;
     }
     key = value != NULL ? keyring_check(call->room->host.keyring, value, time_wall_ms()) : NULL;
     /* Robots share assets by the API itself, with the token of their run. */
     if (key == NULL && value != NULL && op != NULL && (op->permission == MAY_READ_ASSETS || op->permission == MAY_WRITE_ASSETS) &&
         api_run_token(call, value)) {
-        call->key_name = "run";
+        name_key(call, "run");
         return true;
     }
     if (key == NULL) {
@@ -365,7 +370,7 @@ static bool may(struct api_call *call, const struct surface *surface, const stru
         api_refuse(call->x, 403, "this key may not do that");
         return false;
     }
-    call->key_name = key->name;
+    name_key(call, key->name);
     return true;
 }
 
@@ -404,7 +409,7 @@ void api_request(struct serve_room *room, struct http_exchange *x)
     const struct surface *surface = surface_of(http_path(x));
     const char *rest = http_path(x) + strlen(surface->prefix);
     size_t len = strcspn(rest, "/");
-    struct api_call call = { .room = room, .x = x, .workspace = gate_workspace(room, rest, len) };
+    struct api_call call = { .room = room, .x = x, .config = room->host.config(room->host.data), .workspace = gate_workspace(room, rest, len) };
     char *path = strdup(rest + len);
     const struct operation *op;
     bool other_method;

@@ -18,18 +18,20 @@
 
 /* What a start is answered with: `ids` of the items that clients had made, or NULL. A new reference. */
 struct api_call;
+#define KEY_NAME_SIZE 201
 typedef json_t *(*start_shape)(const struct api_call *call, const struct process_config *process, const char *run_id, const json_t *ids,
                                size_t payloads);
 
 struct api_call {
     struct serve_room *room;
     struct http_exchange *x;
+    struct config *config;         /* in force when it came: who needs it, or what points into it, after the call holds it */
     const struct workspace_config *workspace;
     void (*items)(const struct api_call *call, json_t *items);   /* answers with items in another shape (taken); NULL: v1's */
     size_t item_at;                /* which of the arguments is a work item's id */
     start_shape shape;             /* of a start's answer; NULL: v1's */
     bool callback;                 /* the body, a start's, has one */
-    const char *key_name;          /* who asks: of the key; "socket" over the socket */
+    char key_name[KEY_NAME_SIZE];  /* who asks: of the key; "socket" over the socket */
     char run_id[ID_SIZE];          /* with a token of a run: whose it is */
     char step_run[ID_SIZE];
     struct route_args args;

@@ -49,7 +49,7 @@ static struct item_ask *ask_new(const struct api_call *call, void (*done)(struct
     if (ask == NULL)
         abort();
     ask->call = *call;
-    ask->config = config_hold(call->room->host.config(call->room->host.data));
+    ask->config = config_hold(call->config);
     ask->done = done;
     ask->read = (struct flow_read) { .cb = read_came, .data = ask };
     call->room->open++;
@@ -356,7 +356,7 @@ void api_all_rows(const struct api_call *call, const struct process_config *proc
     if (r == NULL)
         abort();
     r->ask.call = *call;
-    r->ask.config = config_hold(call->room->host.config(call->room->host.data));
+    r->ask.config = config_hold(call->config);
     call->room->open++;
     r->read = (struct journal_read) { .kind = READ_ITEMS, .state = -1, .whole = true, .workspace = call->workspace->id, .before_id = before,
         .process = process != NULL ? process->name : NULL, .limit = limit, .cb = rows_came, .data = r };

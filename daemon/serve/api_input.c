@@ -61,7 +61,7 @@ static void write_item(const struct api_call *call, const struct item_record *kn
     if (w == NULL)
         abort();
     w->call = *call;
-    w->config = config_hold(call->room->host.config(call->room->host.data));
+    w->config = config_hold(call->config);
     w->made = known == NULL;
     w->shape = shape;
     w->item.step = ITEM_WAITS;
@@ -136,6 +136,7 @@ static void waiting_read(struct journal_read *read, int status)
     else
         serve_json(ask->call.x, 200, json_pack("{s:b}", "started", 0));
     json_decref(ids);
+    config_release(ask->call.config);
     free(ask);
     serve_let_go(room);
 }
@@ -147,6 +148,7 @@ void api_start_inputs(const struct api_call *call, const struct process_config *
     if (ask == NULL)
         abort();
     ask->call = *call;
+    (void)config_hold(call->config);
     ask->read = (struct journal_read) { .kind = READ_ITEMS, .state = -1, .workspace = call->workspace->id, .process = process->name,
         .limit = API_ITEMS_MAX, .cb = waiting_read, .data = ask };
     call->room->open++;

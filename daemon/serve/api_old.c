@@ -118,7 +118,7 @@ static size_t limit_of(const struct http_exchange *x)
 
 static void processes(const struct api_call *call)
 {
-    const struct config *c = call->room->host.config(call->room->host.data);
+    const struct config *c = call->config;
     json_t *list = json_array();
 
     for (size_t i = 0; i < c->process_count; i++) {

@@ -22,7 +22,7 @@ void api_workspace(const struct api_call *call)
 /* A page of what has no order but that of the file: the cursor is the last one's id. */
 void api_processes(const struct api_call *call)
 {
-    const struct config *c = call->room->host.config(call->room->host.data);
+    const struct config *c = call->config;
     json_t *list = json_array();
     const char *cursor, *last = NULL;
     bool skip, more = false;
@@ -65,7 +65,7 @@ static struct api_read *read_new(const struct api_call *call)
         return NULL;
     }
     r->call = *call;
-    r->config = config_hold(call->room->host.config(call->room->host.data));
+    r->config = config_hold(call->config);
     call->room->open++;
     return r;
 }

@@ -1,13 +1,10 @@
 /* A client starts a process run: the same bell as a cron line's. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api.h"
 #include "belfry/base/time.h"
 #include "belfry/core/event.h"
-
-#define NAME_MAX_LEN 200
 
 struct start {
     struct api_call call;
@@ -18,7 +15,6 @@ struct start {
     json_t *ids;                   /* of the work items that the run takes; the records lend from it */
     struct record *with;
     struct callback_record callback;
-    char by[NAME_MAX_LEN + 1];
 };
 
 static void start_free(struct start *s)
@@ -108,18 +104,17 @@ static void ring(const struct api_call *call, const struct process_config *proce
     s->call = *call;
     s->room = call->room;
     s->x = call->x;
-    s->config = config_hold(call->room->host.config(call->room->host.data));
-    (void)snprintf(s->by, sizeof s->by, "%s", call->key_name);
+    s->config = config_hold(call->config);
     call->room->open++;
     f = &s->firing;
-    *f = (struct firing) { .kind = TRIGGER_API, .trigger_name = s->by, .process = process, .input = payloads,
+    *f = (struct firing) { .kind = TRIGGER_API, .trigger_name = s->call.key_name, .process = process, .input = payloads,
         .refuse_when_full = true, .cb = rung, .data = s };
     id_new(now_ms, f->id);
     if (payloads == NULL && process->input != NULL)
         f->program = process->input;
     else if (payloads == NULL)
         f->input = json_pack("[{}]");   /* one empty work item */
-    f->event = event_new(f->id, f->kind, f->trigger_name, now_ms, 0, s->by);
+    f->event = event_new(f->id, f->kind, f->trigger_name, now_ms, 0, s->call.key_name);
     if (f->event == NULL)
         abort();
     if (ids != NULL)

@@ -125,7 +125,7 @@ static struct api_steps *steps_new(const struct api_call *call, void (*done)(str
     if (s == NULL)
         abort();
     s->call = *call;
-    s->config = config_hold(call->room->host.config(call->room->host.data));
+    s->config = config_hold(call->config);
     s->done = done;
     call->room->open++;
     return s;

@@ -93,6 +93,7 @@ static void batch_free(struct batch *b)
     free(b->records);
     json_decref(b->runs);
     json_decref(b->ids);
+    config_release(b->call.config);
     free(b);
     serve_let_go(room);
 }
@@ -238,6 +239,7 @@ static void begin(const struct api_call *call, enum item_wish what, const json_t
     if (b == NULL || text == NULL)
         abort();
     b->call = *call;
+    (void)config_hold(call->config);
     b->what = what;
     b->ids = json_incref((json_t *)(uintptr_t)ids);
     b->runs = json_object();

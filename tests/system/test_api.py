@@ -1,6 +1,7 @@
 """The Control Room API of local workspaces: who may do what, and each operation as the vendor's clients use it."""
 import json
 import pathlib
+import threading
 import time
 import urllib.parse
 import uuid
@@ -242,6 +243,28 @@ def test_what_nests_as_deep_as_is_let_in_comes_home(api, depth):
     assert api("GET", f"/work-items/{item['id']}")["payload"] == json.loads(deep)
     assert json.loads(api.daemon.cli("show", run_id, "--json").stdout)["work_items"]["input"][0]["payload"] == json.loads(deep)
     assert api.daemon.tcp("POST", f"{path}?token={api.key}", f"[{deep}]").status == (400 if depth == 64 else 200)
+
+
+def test_requests_go_on_over_reloads(api):
+    """What a request points into is the configuration that was in force when it came."""
+    over = threading.Event()
+
+    def reload():
+        while not over.is_set():
+            api.daemon.configure(CONFIG + f"# {time.monotonic()}\n")
+            assert api.daemon.api("POST", "/belfry/v1/reload").status == 200
+    thread = threading.Thread(target=reload)
+    thread.start()
+    try:
+        for n in range(15):
+            item = api("POST", "/work-items", {"process": {"id": api.processes["bad"]}, "payload": n})["id"]
+            run_id = start(api, "bad", {"type": "with_inputs"})
+            assert finished(api, run_id)["state"] == "unresolved"
+            assert api("POST", "/work-items/batch", {"batch_operation": "retry", "work_item_ids": [item]}) == {"accepted": True}
+            until(lambda: api.daemon.run(run_id)["attempt"] == 2 and api.daemon.run(run_id)["state"] == "failed", "it is tried again")
+    finally:
+        over.set()
+        thread.join()
 
 
 def test_lists_of_runs(api):
