@@ -39,6 +39,11 @@ enum exception_type exception_type_from_name(const char *name)
     return (enum exception_type)i;
 }
 
+bool item_may_be_changed(const struct item_record *item, bool open)
+{
+    return item->run_id[0] == '\0' ? item->state == ITEM_NEW : !open && item->state == ITEM_FAILED;
+}
+
 void item_input_id(const char *run_id, size_t index, char id[ITEM_ID_SIZE])
 {
     (void)snprintf(id, ITEM_ID_SIZE, "%s-in-%zu", run_id, index);

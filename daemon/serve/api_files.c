@@ -49,7 +49,7 @@ static void announced(struct commit *commit, int status)
         api_refuse(w->call.x, 503, "the file could not be written down: %s", error_name(status));
     } else {
         api_base_url(w->call.x, &url);
-        serve_upload_link(w->call.room, w->file.id, w->file.size, &url);
+        serve_upload_link(w->call.room, w->file.id, w->call.step_run, w->file.size, &url);
         serve_json(w->call.x, 200, w->shape(buf_str(&url), json_pack("{s:s}", "key", w->file.id)));
     }
     buf_close(&url);

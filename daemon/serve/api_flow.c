@@ -398,12 +398,9 @@ void api_item(const struct api_call *call)
     ask_by_id(call, call->args.at[call->item_at], show);
 }
 
-/* Whether its payload and files may still be changed by a client: nothing works on it. */
 static bool may_be_changed(const struct item_ask *ask, const struct item_record *item)
 {
-    const struct run_record *run = item->run_id[0] != '\0' ? engine_run(ask->call.room->host.engine, item->run_id) : NULL;
-
-    if (item->run_id[0] == '\0' ? item->state == ITEM_NEW : run == NULL && item->state == ITEM_FAILED)
+    if (item_may_be_changed(item, engine_run(ask->call.room->host.engine, item->run_id) != NULL))
         return true;
     api_refuse(ask->call.x, 409, "a run has taken this work item: it is changed only when it has failed, and the run has ended");
     return false;

@@ -217,6 +217,7 @@ int serve_new(uv_loop_t *loop, const struct serve_host *host, struct serve_room 
     r->open = 1;
     TAILQ_INIT(&r->waiting);
     TAILQ_INIT(&r->uploads);
+    TAILQ_INIT(&r->landing);
     heap_init(&r->deadlines);
     (void)uv_timer_init(loop, &r->timer);
     r->timer.data = r;

@@ -33,6 +33,7 @@ struct serve_room {
     struct run_ask_list waiting;     /* for a run's end */
     struct heap deadlines;           /* of those */
     struct upload_list uploads;      /* whose bodies come */
+    struct upload_list landing;      /* those that are whole, and are put in place */
     uv_timer_t timer;
     bool stopping;
     size_t open;                     /* asks under way, and the timer */
@@ -120,8 +121,9 @@ void serve_api_page(struct serve_room *room, struct http_exchange *x, const stru
 void serve_api_page_is_there(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
 
 /* --- uploads.c --- */
-/* Appends the path and query of a link that takes the bytes of a work item's file, or gives them. */
-void serve_upload_link(const struct serve_room *room, const char *file_id, int64_t size, struct buf *url);
+/* Appends the path and query of a link that takes the bytes of a work item's file, or gives them. `step_run`: who asks for it; "": a
+ * client. */
+void serve_upload_link(const struct serve_room *room, const char *file_id, const char *step_run, int64_t size, struct buf *url);
 /* The same of an asset's upload, of whatever length. */
 void serve_asset_upload_link(const struct serve_room *room, const char *upload_id, struct buf *url);
 void serve_item_file_link(const struct serve_room *room, const char *file_id, struct buf *url);

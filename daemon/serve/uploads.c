@@ -1,7 +1,11 @@
 /*
  * Uploads of work items' files, and of assets: a link that holds a signature, the file's length and when it ends takes the bytes, as a form with
  * the field "file" last (as S3 takes them) or as they are by PUT. They are streamed to a file beside the store, and become the
- * file of that id when they are whole: synced, renamed, written down, then acknowledged.
+ * file of that id when they are whole: synced, judged, renamed, written down, then acknowledged.
+ *
+ * What has come once stays: the same bytes once more (from a sender that has lost the answer) are acknowledged and forgotten, others are
+ * refused. The first ones are taken as long as whoever asked for the link may change the item: a client until a run has taken it,
+ * a step run as long as it lives and the item is its own. The journal refuses the record if that has changed since.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,9 +34,10 @@ struct upload {
     uv_work_t work;
     struct serve_room *room;
     struct http_exchange *x;
-    TAILQ_ENTRY(upload) link;      /* while its body comes */
-    bool coming;
+    TAILQ_ENTRY(upload) link;      /* while its body comes, or it is being put in place */
+    bool coming, landing;
     char id[ID_SIZE];
+    char step_run[ID_SIZE];        /* that asked for the link; "": a client did */
     const struct kind *kind;
     char *part, *place;
     int fd;
@@ -41,8 +46,10 @@ struct upload {
     bool raw;                      /* the body is the file: it may be empty */
     struct journal_read read;
     struct item_file file;
+    struct item_record item;       /* whose file it is */
     struct asset_upload asset;
-    struct record records[2];
+    bool same;                     /* the bytes are those that came before */
+    struct record record;
     struct commit commit;
     int status;
     struct error error;
@@ -50,56 +57,64 @@ struct upload {
 
 /* --- links -------------------------------------------------------------------------------------------------------- */
 
-static void sign(const struct serve_room *room, const char *what, const char *id, int64_t size, int64_t expires_s,
+static void sign(const struct serve_room *room, const char *what, const char *id, const char *step_run, int64_t size, int64_t expires_s,
                  char hex[2 * VAULT_MAC_SIZE + 1])
 {
     unsigned char mac[VAULT_MAC_SIZE];
     struct buf text = { 0 };
 
     buf_addf(&text, "%s\n%s\n%lld\n%lld", what, id, (long long)size, (long long)expires_s);
+    if (step_run[0] != '\0')
+        buf_addf(&text, "\n%s", step_run);
     vault_derive(room->host.vault, "item file", buf_str(&text), text.len, mac);
     text_hex(mac, sizeof mac, hex);
     buf_close(&text);
 }
 
-static void link_to(const struct serve_room *room, const char *what, const char *id, int64_t size, struct buf *url)
+static void link_to(const struct serve_room *room, const char *what, const char *id, const char *step_run, int64_t size, struct buf *url)
 {
     int64_t expires_s = time_wall_ms() / 1000 + LINK_LIVES_S;
     char hex[2 * VAULT_MAC_SIZE + 1];
 
-    sign(room, what, id, size, expires_s, hex);
-    buf_addf(url, "/%s/%s?size=%lld&expires=%lld&signature=%s", what, id, (long long)size, (long long)expires_s, hex);
+    sign(room, what, id, step_run, size, expires_s, hex);
+    buf_addf(url, "/%s/%s?size=%lld&expires=%lld", what, id, (long long)size, (long long)expires_s);
+    if (step_run[0] != '\0')
+        buf_addf(url, "&step_run=%s", step_run);
+    buf_addf(url, "&signature=%s", hex);
 }
 
-void serve_upload_link(const struct serve_room *room, const char *file_id, int64_t size, struct buf *url)
+void serve_upload_link(const struct serve_room *room, const char *file_id, const char *step_run, int64_t size, struct buf *url)
 {
-    link_to(room, "uploads", file_id, size, url);
+    link_to(room, "uploads", file_id, step_run, size, url);
 }
 
 void serve_asset_upload_link(const struct serve_room *room, const char *upload_id, struct buf *url)
 {
-    link_to(room, "asset-uploads", upload_id, ASSET_SIZE_MAX, url);
+    link_to(room, "asset-uploads", upload_id, "", ASSET_SIZE_MAX, url);
 }
 
 void serve_item_file_link(const struct serve_room *room, const char *file_id, struct buf *url)
 {
-    link_to(room, "item-files", file_id, 0, url);
+    link_to(room, "item-files", file_id, "", 0, url);
 }
 
 static bool link_is_good(const struct serve_room *room, const struct http_exchange *x, const char *what, const char *id, int64_t *size)
 {
     const char *signature = http_query(x, "signature"), *expires = http_query(x, "expires"), *length = http_query(x, "size");
+    const char *step_run = http_query(x, "step_run");
     char hex[2 * VAULT_MAC_SIZE + 1];
     int64_t expires_s;
 
     if (signature == NULL || expires == NULL || length == NULL || strlen(signature) != sizeof hex - 1 || !id_is_uuid(id) ||
         text_int(expires, 0, INT64_MAX, &expires_s) != 0 || text_int(length, 0, INT64_MAX, size) != 0)
         return false;
-    sign(room, what, id, *size, expires_s, hex);
+    sign(room, what, id, step_run != NULL ? step_run : "", *size, expires_s, hex);
     return text_equal_constant_time(signature, hex, sizeof hex - 1) && time_wall_ms() / 1000 < expires_s;
 }
 
 /* --- the bytes come ----------------------------------------------------------------------------------------------- */
+
+static void leave(struct upload *u);
 
 static void upload_free(struct upload *u)
 {
@@ -107,6 +122,8 @@ static void upload_free(struct upload *u)
 
     if (u->coming)
         TAILQ_REMOVE(&room->uploads, u, link);
+    if (u->landing)
+        leave(u);
     if (u->fd >= 0)
         (void)close(u->fd);
     if (u->part != NULL)
@@ -114,6 +131,7 @@ static void upload_free(struct upload *u)
     free(u->part);
     free(u->place);
     item_file_close(&u->file);
+    item_record_close(&u->item);
     asset_upload_close(&u->asset);
     free(u);
     serve_let_go(room);
@@ -191,7 +209,7 @@ static int open_part(struct upload *u)
     u->part = buf_take(&part);
     if (u->place == NULL || u->part == NULL)
         return BF_ENOMEM;
-    u->fd = open(u->part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
+    u->fd = open(u->part, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
     return u->fd >= 0 ? 0 : error_code_of_errno(errno);
 }
 
@@ -206,7 +224,7 @@ static const struct kind *kind_of(const char *path)
 
 bool serve_head(struct serve_room *room, struct http_exchange *x)
 {
-    const char *path = http_path(x), *method = http_method(x), *id;
+    const char *path = http_path(x), *method = http_method(x), *id, *step_run = http_query(x, "step_run");
     bool put = strcmp(method, "PUT") == 0;
     const struct kind *kind = kind_of(path);
     struct upload *u;
@@ -231,6 +249,7 @@ bool serve_head(struct serve_room *room, struct http_exchange *x)
     u->size = size;
     u->kind = kind;
     memcpy(u->id, id, sizeof u->id);
+    (void)snprintf(u->step_run, sizeof u->step_run, "%s", step_run != NULL ? step_run : "");
     room->open++;
     if (open_part(u) != 0) {
         http_respond_error(x, 503, "UNAVAILABLE", "the file cannot be kept: %s", strerror(errno));
@@ -252,7 +271,30 @@ bool serve_head(struct serve_room *room, struct http_exchange *x)
     return true;
 }
 
-/* --- they are there ----------------------------------------------------------------------------------------------- */
+/* --- they are there: one of an id lands at a time ------------------------------------------------------------------ */
+
+static void look_up(struct upload *u);
+
+static struct upload *landing_of(const struct serve_room *room, const char *id)
+{
+    struct upload *u;
+
+    TAILQ_FOREACH(u, &room->landing, link) {
+        if (strcmp(u->id, id) == 0)
+            return u;
+    }
+    return NULL;
+}
+
+static void leave(struct upload *u)
+{
+    struct upload *next;
+
+    TAILQ_REMOVE(&u->room->landing, u, link);
+    next = landing_of(u->room, u->id);
+    if (next != NULL)
+        look_up(next);
+}
 
 static void refuse(struct upload *u, unsigned status, const char *code, const char *why)
 {
@@ -260,16 +302,37 @@ static void refuse(struct upload *u, unsigned status, const char *code, const ch
     upload_free(u);
 }
 
+static void acknowledge(struct upload *u)
+{
+    http_respond(u->x, 204, NULL, "", 0, NULL, 0);
+    upload_free(u);
+}
+
+static void do_work(struct upload *u, uv_work_cb work, uv_after_work_cb done)
+{
+    u->work.data = u;
+    if (uv_queue_work(u->room->loop, &u->work, work, done) != 0)
+        abort();
+}
+
+static void refuse_late(struct upload *u)
+{
+    refuse(u, 409, "CONFLICT", u->kind->exact ? "the work item was taken, or has gone on, since this link was given: its files are not changed any more"
+                                              : "this upload is awaited no more");
+}
+
 static void written(struct commit *commit, int status)
 {
     struct upload *u = commit->data;
 
-    if (status != 0) {
+    if (status == BF_EEXIST) {
+        (void)unlink(u->place);   /* nobody was told of it */
+        refuse_late(u);
+    } else if (status != 0) {
         refuse(u, 503, "UNAVAILABLE", "the file could not be written down");
-        return;
+    } else {
+        acknowledge(u);
     }
-    http_respond(u->x, 204, NULL, "", 0, NULL, 0);
-    upload_free(u);
 }
 
 static void put_in_place(uv_work_t *work)
@@ -277,7 +340,7 @@ static void put_in_place(uv_work_t *work)
     struct upload *u = work->data;
     struct buf dir = { 0 };
 
-    if (fsync(u->fd) != 0 || rename(u->part, u->place) != 0)
+    if (rename(u->part, u->place) != 0)
         u->status = error_errno(&u->error, errno, "cannot keep %s", u->place);
     buf_add(&dir, u->place, strlen(u->place) - strlen(u->id) - 1);
     if (u->status == 0)
@@ -297,29 +360,175 @@ static void placed(uv_work_t *work, int status)
     if (u->kind->exact) {
         u->file.size = u->got;
         u->file.there = true;
-        u->records[0] = (struct record) { .kind = RECORD_ITEM_FILE, .item_file = &u->file };
+        u->record = (struct record) { .kind = RECORD_ITEM_FILE_CAME, .item_file = &u->file, .item = &u->item, .value = u->step_run[0] != '\0' };
     } else {
         u->asset.state = UPLOAD_COMPLETED;
-        u->records[0] = (struct record) { .kind = RECORD_ASSET_UPLOAD, .upload = &u->asset };
-        u->records[1] = (struct record) { .kind = RECORD_ASSET_FILE, .upload = &u->asset };
+        u->record = (struct record) { .kind = RECORD_ASSET_CAME, .upload = &u->asset };
     }
-    u->commit = (struct commit) { .records = u->records, .count = u->kind->exact ? 1 : 2, .cb = written, .data = u };
+    u->commit = (struct commit) { .records = &u->record, .count = 1, .cb = written, .data = u };
     journal_commit(u->room->host.journal, &u->commit);
 }
 
-static void known(struct journal_read *read, int status)
+/* --- they came before ----------------------------------------------------------------------------------------------- */
+
+static bool same_bytes(int a, int b)
+{
+    char left[16384], right[16384];
+    off_t at = 0;
+
+    for (;;) {
+        ssize_t got = pread(a, left, sizeof left, at);
+
+        if (got < 0 || pread(b, right, sizeof right, at) != got || memcmp(left, right, (size_t)got) != 0)
+            return false;
+        if (got == 0)
+            return true;
+        at += got;
+    }
+}
+
+static void compare(uv_work_t *work)
+{
+    struct upload *u = work->data;
+    int there = open(u->place, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+    u->same = there >= 0 && same_bytes(u->fd, there);
+    if (there >= 0)
+        (void)close(there);
+}
+
+static void compared(uv_work_t *work, int status)
+{
+    struct upload *u = work->data;
+
+    (void)status;
+    if (u->same)
+        acknowledge(u);
+    else
+        refuse(u, 409, "CONFLICT", "this link has taken its file, and takes no other: ask for another link");
+}
+
+/* --- may they be kept? ---------------------------------------------------------------------------------------------- */
+
+static bool may_be_put(struct upload *u)
+{
+    const struct serve_host *host = &u->room->host;
+    const struct flow *flow = flows_find(host->flows, u->item.run_id);
+    const struct step_record *step_run = flow != NULL ? flow_step_run(flow, u->step_run) : NULL;
+
+    if (u->step_run[0] == '\0')
+        return item_may_be_changed(&u->item, engine_run(host->engine, u->item.run_id) != NULL);
+    memcpy(u->item.step_run, u->step_run, sizeof u->item.step_run);
+    return step_run != NULL && step_run->state <= STEP_RUNNING && flow_item_of(flow, u->step_run, u->item.id) != NULL;
+}
+
+static void ask(struct upload *u, enum journal_read_kind kind, const char *id, journal_read_cb cb)
+{
+    json_t *ids = json_pack("[s]", id);
+    char *text = json_text(ids);
+
+    if (text == NULL)
+        abort();
+    /* The files by their own ids: that is how an asset's is found. */
+    u->read = (struct journal_read) { .kind = kind, .state = -1, .ids = text, .whole = kind == READ_ITEM_FILES, .limit = 1, .cb = cb, .data = u };
+    journal_read(u->room->host.journal, &u->read);
+    free(text);
+    json_decref(ids);
+}
+
+static bool is_known(struct upload *u, const struct journal_read *read, int status)
+{
+    if (status == 0 && read->count > 0)
+        return true;
+    refuse(u, status != 0 ? 503 : 404, status != 0 ? "UNAVAILABLE" : "NOT_FOUND", "there is no such file to be uploaded");
+    return false;
+}
+
+static void item_came(struct journal_read *read, int status)
 {
     struct upload *u = read->data;
 
-    if (status != 0 || read->count == 0) {
-        refuse(u, status != 0 ? 503 : 404, status != 0 ? "UNAVAILABLE" : "NOT_FOUND", "there is no such file to be uploaded");
+    if (!is_known(u, read, status))
+        return;
+    if (item_record_copy(&u->item, &read->rows[0].item) != 0)
+        abort();
+    if (may_be_put(u))
+        do_work(u, put_in_place, placed);
+    else
+        refuse_late(u);
+}
+
+static void file_came(struct journal_read *read, int status)
+{
+    struct upload *u = read->data;
+
+    if (!is_known(u, read, status))
+        return;
+    if (item_file_copy(&u->file, &read->rows[0].file) != 0)
+        abort();
+    if (u->file.there)
+        do_work(u, compare, compared);
+    else
+        ask(u, READ_ITEMS, u->file.item, item_came);
+}
+
+/* Whether an asset has it still. */
+static void asset_came(struct journal_read *read, int status)
+{
+    struct upload *u = read->data;
+
+    if (status == 0 && read->count == 0)
+        refuse_late(u);
+    else if (is_known(u, read, status))
+        do_work(u, compare, compared);
+}
+
+static void upload_came(struct journal_read *read, int status)
+{
+    struct upload *u = read->data;
+
+    if (!is_known(u, read, status))
+        return;
+    if (asset_upload_copy(&u->asset, &read->rows[0].upload) != 0)
+        abort();
+    if (u->asset.state == UPLOAD_PENDING)
+        do_work(u, put_in_place, placed);
+    else
+        ask(u, READ_ITEM_FILES, u->id, asset_came);
+}
+
+static void look_up(struct upload *u)
+{
+    u->read = (struct journal_read) { .kind = u->kind->exact ? READ_ITEM_FILES : READ_UPLOADS, .state = -1, .limit = 1,
+        .cb = u->kind->exact ? file_came : upload_came, .data = u };
+    memcpy(u->read.id, u->id, sizeof u->read.id);
+    journal_read(u->room->host.journal, &u->read);
+}
+
+/* --- they are whole ------------------------------------------------------------------------------------------------- */
+
+static void sync_bytes(uv_work_t *work)
+{
+    struct upload *u = work->data;
+
+    if (fsync(u->fd) != 0)
+        u->status = error_errno(&u->error, errno, "cannot keep %s", u->part);
+}
+
+static void synced(uv_work_t *work, int status)
+{
+    struct upload *u = work->data;
+    bool first = landing_of(u->room, u->id) == NULL;
+
+    (void)status;
+    if (u->status != 0) {
+        refuse(u, 503, "UNAVAILABLE", u->error.text);
         return;
     }
-    if (u->kind->exact ? item_file_copy(&u->file, &read->rows[0].file) != 0 : asset_upload_copy(&u->asset, &read->rows[0].upload) != 0)
-        abort();
-    u->work.data = u;
-    if (uv_queue_work(u->room->loop, &u->work, put_in_place, placed) != 0)
-        abort();
+    u->landing = true;
+    TAILQ_INSERT_TAIL(&u->room->landing, u, link);
+    if (first)
+        look_up(u);
 }
 
 /* The head has been judged, and the body streamed. */
@@ -341,11 +550,8 @@ void serve_upload(struct serve_room *room, struct http_exchange *x, const struct
         refuse(u, 400, "BAD_REQUEST", refusal != 0 ? "the file is longer than was said, or the form is not good" : "the field \"file\" is missing");
     else if (u->kind->exact && u->got != u->size)
         refuse(u, 400, "BAD_REQUEST", "the file is shorter than was said");
-    else {
-        u->read = (struct journal_read) { .kind = u->kind->exact ? READ_ITEM_FILES : READ_UPLOADS, .state = -1, .limit = 1, .cb = known, .data = u };
-        memcpy(u->read.id, u->id, sizeof u->read.id);
-        journal_read(u->room->host.journal, &u->read);
-    }
+    else
+        do_work(u, sync_bytes, synced);
 }
 
 /* --- downloads ---------------------------------------------------------------------------------------------------- */

@@ -54,6 +54,9 @@ static const char *const sql[ST_COUNT] = {
                     " error_message=excluded.error_message",
     [ST_STEP_RUN_DROP] = "DELETE FROM step_runs WHERE id=?1",
     [ST_ITEM_FILE] = "INSERT OR REPLACE INTO item_files VALUES (?1,?2,?3,?4,?5)",
+    [ST_ITEM_FILE_AWAITED] = "SELECT NULL WHERE NOT EXISTS (SELECT 1 FROM item_files f JOIN work_items w ON w.id = f.item WHERE f.id=?1"
+                             " AND f.there=0 AND w.run_id IS ?2 AND CASE WHEN ?3 THEN w.step_run=?4 AND EXISTS"
+                             " (SELECT 1 FROM step_runs WHERE id=?4 AND state<2) ELSE w.state=?5 END)",
     [ST_ITEM_FILE_DROP] = "DELETE FROM item_files WHERE id=?1",
     [ST_ITEM_FILES_DROP] = "DELETE FROM item_files WHERE item=?1",
     [ST_HOOK_ADD] = "INSERT INTO webhooks VALUES (?1,?2,?3,?4,?5,?6)",
@@ -68,6 +71,7 @@ static const char *const sql[ST_COUNT] = {
     [ST_ASSET_DROP] = "DELETE FROM assets WHERE id=?1",
     [ST_ASSET_UPLOADS_DROP] = "DELETE FROM asset_uploads WHERE asset=?1",
     [ST_ASSET_UPLOAD] = "INSERT OR REPLACE INTO asset_uploads VALUES (?1,?2,?3,?4,?5)",
+    [ST_ASSET_AWAITED] = "SELECT NULL WHERE NOT EXISTS (SELECT 1 FROM asset_uploads WHERE id=?1 AND state=0)",
     [ST_KEY_ADD] = "INSERT INTO api_keys VALUES (?1,?2,?3,?4,?5,?6,?7,?8,0,0)",
     [ST_KEY_SET] = "UPDATE api_keys SET name=?2,workspace=?3,permissions=?4,digest=?5,sealed=?6,created=?7,expires=?8 WHERE id=?1",
     [ST_KEY_USED] = "UPDATE api_keys SET last_used=?2,uses=?3 WHERE id=?1",
@@ -399,6 +403,13 @@ static int put_asset_file(struct journal *j, const struct asset_upload *u)
     return records_run(j, ST_ASSET_FILE);
 }
 
+static int take_upload(struct journal *j, const struct asset_upload *u)
+{
+    int rc = put_upload(j, u);
+
+    return rc == SQLITE_DONE ? put_asset_file(j, u) : rc;
+}
+
 static int drop_asset(struct journal *j, const char *id)
 {
     text(j->statements[ST_ASSET_DROP], 1, id);
@@ -463,6 +474,7 @@ static int apply(struct journal *j, const struct record *r)
     case RECORD_STEP_RUN_DROP:
         return drop(j, ST_STEP_RUN_DROP, r->step_run->id);
     case RECORD_ITEM_FILE:
+    case RECORD_ITEM_FILE_CAME:
         return put_item_file(j, r->item_file);
     case RECORD_ITEM_FILE_DROP:
         return drop(j, ST_ITEM_FILE_DROP, r->key);
@@ -484,6 +496,8 @@ static int apply(struct journal *j, const struct record *r)
         return add_asset(j, r->asset);
     case RECORD_ASSET_FILE:
         return put_asset_file(j, r->upload);
+    case RECORD_ASSET_CAME:
+        return take_upload(j, r->upload);
     case RECORD_ASSET_DROP:
         return drop_asset(j, r->key);
     case RECORD_ASSET_UPLOAD:
@@ -511,27 +525,54 @@ int records_apply(struct journal *j, const struct commit *commit)
     return rc;
 }
 
+/* The query whose row refuses the record; NULL: nothing does. */
+static sqlite3_stmt *refusal_of(struct journal *j, const struct record *r)
+{
+    sqlite3_stmt *st;
+
+    switch (r->kind) {
+    case RECORD_CLAIM:
+        st = j->statements[ST_CLAIM_GET];
+        bind_claim(st, r);
+        (void)sqlite3_bind_int64(st, 2, r->now_ms);
+        return st;
+    case RECORD_ITEM_TAKE:
+    case RECORD_RUN_DROP:
+        st = j->statements[r->kind == RECORD_ITEM_TAKE ? ST_ITEM_TAKEN : ST_RUN_UNTOLD];
+        text(st, 1, r->key);
+        return st;
+    case RECORD_ITEM_FILE_CAME:
+        st = j->statements[ST_ITEM_FILE_AWAITED];
+        text(st, 1, r->item_file->id);
+        text(st, 2, r->item->run_id[0] != '\0' ? r->item->run_id : NULL);
+        (void)sqlite3_bind_int64(st, 3, r->value);
+        text(st, 4, r->item->step_run);
+        (void)sqlite3_bind_int(st, 5, (int)r->item->state);
+        return st;
+    case RECORD_ASSET_ADD:
+        st = j->statements[ST_ASSET_GET];
+        text(st, 1, r->asset->workspace);
+        text(st, 2, r->asset->name);
+        return st;
+    case RECORD_ASSET_CAME:
+        st = j->statements[ST_ASSET_AWAITED];
+        text(st, 1, r->upload->id);
+        return st;
+    default:
+        return NULL;
+    }
+}
+
 bool records_claimed(struct journal *j, struct commit *commit, int *sqlite_code)
 {
     bool claimed = false;
 
     *sqlite_code = SQLITE_DONE;
     for (size_t i = 0; i < commit->count && !claimed; i++) {
-        const struct record *r = &commit->records[i];
-        sqlite3_stmt *st = j->statements[r->kind == RECORD_CLAIM ? ST_CLAIM_GET : r->kind == RECORD_ASSET_ADD ? ST_ASSET_GET
-                                                         : r->kind == RECORD_RUN_DROP ? ST_RUN_UNTOLD : ST_ITEM_TAKEN];
+        sqlite3_stmt *st = refusal_of(j, &commit->records[i]);
 
-        if (r->kind == RECORD_CLAIM) {
-            bind_claim(st, r);
-            (void)sqlite3_bind_int64(st, 2, r->now_ms);
-        } else if (r->kind == RECORD_ITEM_TAKE || r->kind == RECORD_RUN_DROP) {
-            text(st, 1, r->key);
-        } else if (r->kind == RECORD_ASSET_ADD) {
-            text(st, 1, r->asset->workspace);
-            text(st, 2, r->asset->name);
-        } else {
+        if (st == NULL)
             continue;
-        }
         *sqlite_code = sqlite3_step(st);
         if (*sqlite_code == SQLITE_ROW) {
             const char *id = (const char *)sqlite3_column_text(st, 0);

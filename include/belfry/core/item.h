@@ -46,6 +46,9 @@ enum item_state item_state_from_name(const char *name);
 const char *exception_type_name(enum exception_type type);
 enum exception_type exception_type_from_name(const char *name);
 
+/* Whether a client may change its payload and files: nothing works on it. `open`: the run that took it has not ended. */
+bool item_may_be_changed(const struct item_record *item, bool open);
+
 /* The id of the item number `index` that a run was started with, unless a client had made it. */
 void item_input_id(const char *run_id, size_t index, char id[ITEM_ID_SIZE]);
 

@@ -34,6 +34,8 @@ enum record_kind {
     RECORD_STEP_RUN,     /* step_run: it becomes this, new or not */
     RECORD_STEP_RUN_DROP,
     RECORD_ITEM_FILE,    /* item_file: it becomes this, new or not; another of the item's that has its name goes */
+    RECORD_ITEM_FILE_CAME, /* item_file, item: the awaited bytes have come; refused with BF_EEXIST when they had before, or when the item
+                          * has moved since: it is no more in that run, nor in that state (value 1: nor that step run's, which lives) */
     RECORD_ITEM_FILE_DROP, /* key: its id */
     RECORD_ITEM_TAKE,    /* key: its id, run_id: the run that takes it, value: when; the commit is refused with BF_EEXIST when
                           * another run has it */
@@ -45,6 +47,7 @@ enum record_kind {
     RECORD_DELIVERY_DROP, /* delivery: it went, or (given up) never will */
     RECORD_ASSET_ADD,    /* asset: a new one; refused with BF_EEXIST when its workspace has one of that name */
     RECORD_ASSET_FILE,   /* upload: it has come, its bytes are the asset's from now on */
+    RECORD_ASSET_CAME,   /* upload: the same of one that was awaited; refused with BF_EEXIST when it is no more */
     RECORD_ASSET_DROP,   /* key: its id; its uploads go, too */
     RECORD_ASSET_UPLOAD, /* upload: it becomes this, new or not */
     RECORD_KEY_ADD,      /* api_key: a new one */
@@ -63,9 +66,9 @@ enum file_state {
 struct record {
     enum record_kind kind;
     const struct run_record *run;  /* RUN_ADD, RUN_SET: lent until the commit's callback */
-    const struct item_record *item;     /* ITEM_ADD, ITEM_PAYLOAD: lent likewise */
+    const struct item_record *item;     /* ITEM_…: lent likewise */
     const struct step_record *step_run; /* STEP_RUN…: lent likewise */
-    const struct item_file *item_file;  /* ITEM_FILE: lent likewise */
+    const struct item_file *item_file;  /* ITEM_FILE…: lent likewise */
     const struct hook_record *hook;     /* likewise, and the next ones */
     const struct callback_record *callback;
     const struct delivery_record *delivery;
@@ -84,7 +87,7 @@ struct record {
 
 struct commit;
 /* Called once, on the loop thread, never before the call that took the commit has returned. status: 0 (durable),
- * BF_EEXIST (a claim lives, an item is taken: `existing` is its run; an asset is there: its id), or, for a commit that is not `must`, why it could not be written. */
+ * BF_EEXIST (a claim lives, an item is taken: `existing` is its run; an asset is there: its id; nothing is awaited any more), or, for a commit that is not `must`, why it could not be written. */
 typedef void (*commit_cb)(struct commit *commit, int status);
 
 /* Owned by whoever made it, until the callback. Everything it points to stays put until then. */

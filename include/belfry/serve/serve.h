@@ -22,6 +22,7 @@
  *   *    /api/v1/workspaces/…                the Control Room API of local workspaces; /api/v1/openapi.json; /api/: a page
  *   *    /process-v1/…  /workspace-v1/…      its older forms;  /json-v1/…  what runs use from inside, with a token of their own
  *   POST, PUT /uploads/FILE?size=&expires=&signature=   a work item's file, by a link that the API gave; GET /item-files/FILE
+ *                                            204, of the same bytes again, too; 409 once a run has taken the item, or for other bytes
  *   GET  /files/RUN/PATH?expires=&signature= a file of the results, by a link that the API gave
  *
  * The socket needs no key: its file mode is the lock. TCP answers 401 but for health, callbacks, links, and the

@@ -210,6 +210,77 @@ static void files_are_known_by_their_ids(void **state)
     assert_int_equal(read.count, 0);   /* they went with what they belonged to */
 }
 
+static int came(const struct item_file *file, struct item_record judged, bool robot)
+{
+    return write_one((struct record) { .kind = RECORD_ITEM_FILE_CAME, .item_file = file, .item = &judged, .value = robot });
+}
+
+/* Bytes that came for an item are refused when it has moved since they were judged. */
+static void bytes_come_once_and_in_time(void **state)
+{
+    struct run_record run = plain_run(1);
+    struct item_record waits = item(A, NULL), held = waits;
+    struct item_file file = { .id = B, .item = A, .name = lent("f"), .size = 3 }, late = { .id = C, .item = A, .name = lent("late"), .size = 3 };
+    struct step_record step = { .id = C, .name = lent("s"), .state = STEP_RUNNING };
+    struct record take = { .kind = RECORD_ITEM_TAKE, .key = A, .run_id = run.id };
+
+    (void)state;
+    run.state = RUN_RUNNING;
+    add_run(&run, "{}", "[]");
+    waits.step = ITEM_WAITS;
+    memcpy(step.run_id, run.id, sizeof step.run_id);
+    memcpy(held.run_id, run.id, sizeof held.run_id);
+    memcpy(held.step_run, C, sizeof held.step_run);
+    held.state = ITEM_IN_PROGRESS;
+    held.step = 0;
+    file.there = true;
+    assert_int_equal(came(&file, waits, false), BF_EEXIST);   /* there is no such item, and it was not announced */
+    assert_int_equal(write_one((struct record) { .kind = RECORD_ITEM_ADD, .item = &waits }), 0);
+    assert_int_equal(came(&file, waits, false), BF_EEXIST);
+    file.there = false;
+    assert_int_equal(write_one((struct record) { .kind = RECORD_ITEM_FILE, .item_file = &file }), 0);
+    assert_int_equal(write_one((struct record) { .kind = RECORD_ITEM_FILE, .item_file = &late }), 0);
+    file.there = late.there = true;
+    assert_int_equal(came(&file, waits, false), 0);
+    assert_int_equal(came(&file, waits, false), BF_EEXIST);   /* once */
+    assert_int_equal(write_one(take), 0);
+    assert_int_equal(came(&late, waits, false), BF_EEXIST);
+    assert_int_equal(write_one((struct record) { .kind = RECORD_ITEM_MOVE, .item = &held }), 0);
+    assert_int_equal(came(&late, held, true), BF_EEXIST);   /* nobody knows of the step run */
+    assert_int_equal(write_one((struct record) { .kind = RECORD_STEP_RUN, .step_run = &step }), 0);
+    held.state = ITEM_DONE;   /* a step run's own may have gone on */
+    assert_int_equal(came(&late, held, true), 0);
+    late.there = false;
+    assert_int_equal(write_one((struct record) { .kind = RECORD_ITEM_FILE, .item_file = &late }), 0);
+    late.there = true;
+    assert_int_equal(came(&late, held, false), BF_EEXIST);   /* another state than a client was let in with */
+    memcpy(held.step_run, B, sizeof held.step_run);
+    assert_int_equal(came(&late, held, true), BF_EEXIST);    /* another step run */
+    memcpy(held.step_run, C, sizeof held.step_run);
+    step.state = STEP_COMPLETED;
+    assert_int_equal(write_one((struct record) { .kind = RECORD_STEP_RUN, .step_run = &step }), 0);
+    assert_int_equal(came(&late, held, true), BF_EEXIST);
+}
+
+static void an_upload_comes_once(void **state)
+{
+    struct asset_record asset = { .id = B, .workspace = lent("ws"), .name = lent("cfg"), .created_ms = 1 };
+    struct asset_upload upload = { .id = C, .asset = B, .content_type = lent("text/plain"), .state = UPLOAD_COMPLETED };
+    struct record came = { .kind = RECORD_ASSET_CAME, .upload = &upload };
+    struct journal_read read = { .kind = READ_ASSETS, .state = -1, .workspace = "ws", .name = "cfg", .limit = 1 };
+
+    (void)state;
+    assert_int_equal(write_one((struct record) { .kind = RECORD_ASSET_ADD, .asset = &asset }), 0);
+    assert_int_equal(write_one(came), BF_EEXIST);
+    upload.state = UPLOAD_PENDING;
+    assert_int_equal(write_one((struct record) { .kind = RECORD_ASSET_UPLOAD, .upload = &upload }), 0);
+    upload.state = UPLOAD_COMPLETED;
+    assert_int_equal(write_one(came), 0);
+    assert_int_equal(read_now(&read), 0);
+    assert_string_equal(read.rows[0].asset.file, C);
+    assert_int_equal(write_one(came), BF_EEXIST);
+}
+
 static int count_callback(void *data, const struct callback_record *callback)
 {
     ++*(int *)data;
@@ -439,6 +510,8 @@ int main(void)
         TEST(only_what_waits_is_taken),
         TEST(open_flows_are_read_at_start),
         TEST(files_are_known_by_their_ids),
+        TEST(bytes_come_once_and_in_time),
+        TEST(an_upload_comes_once),
         TEST(messages_wait_until_they_went),
         TEST(a_run_goes_when_nobody_has_to_be_told),
         TEST(a_run_goes_with_all_that_it_had),
