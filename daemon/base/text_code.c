@@ -1,4 +1,4 @@
-/* Text: hex, base64, and comparison in constant time. */
+/* Text: hex, base64, escapes of URLs, and comparison in constant time. */
 #include <openssl/crypto.h>
 #include <string.h>
 
@@ -88,6 +88,21 @@ int text_unbase64(const char *text, size_t text_len, void *out, size_t *len)
     if ((pad == 1 && (word & 3) != 0) || (pad == 2 && (word & 15) != 0))
         return BF_EINVAL;
     *len = written;
+    return 0;
+}
+
+int text_unescape(const char *text, size_t len, struct buf *b)
+{
+    for (size_t i = 0; i < len; i++) {
+        char c = text[i];
+        size_t room = 1;
+
+        if (c == '%' && (len - i < 3 || text_unhex(text + i + 1, 2, &c, &room) != 0 || c == '\0'))
+            return BF_EINVAL;
+        buf_addc(b, c);
+        if (text[i] == '%')
+            i += 2;
+    }
     return 0;
 }
 

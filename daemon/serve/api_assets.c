@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "api.h"
@@ -86,40 +85,42 @@ static void found(struct journal_read *read, int status)
     }
 }
 
-/* An escaped slash stays escaped on its way through the routes: in a name it is one. */
-static void unescape_slashes(char *name)
+/* The word behind "…/assets/", from the raw target: on its way through the routes an escaped slash stays escaped, and looks like an
+ * escaped escape. It has as many segments as the routes saw. */
+static int read_word(const struct api_call *call, struct buf *word)
 {
-    char *to = name;
+    const char *at = http_target(call->x), *end;
 
-    for (; *name != '\0'; name++) {
-        if (strncasecmp(name, "%2F", 3) == 0) {
-            *to++ = '/';
-            name += 2;
-        } else {
-            *to++ = *name;
-        }
+    for (int slashes = 0; slashes < 6 && at != NULL; slashes++) {
+        at = strchr(at, '/');
+        at += at != NULL;
     }
-    *to = '\0';
+    if (at == NULL)
+        return BF_EINVAL;
+    end = at + strcspn(at, "/?");
+    for (const char *more = strchr(call->args.at[0], '/'); more != NULL && *end == '/'; more = strchr(more + 1, '/'))
+        end += 1 + strcspn(end + 1, "/?");
+    return text_unescape(at, (size_t)(end - at), word);
 }
 
 static void find(const struct api_call *call, void (*done)(struct asset_ask *ask, const struct asset_record *asset))
 {
-    struct asset_ask *ask = ask_new(call);
-    char *word = ask->call.args.at[0];
     struct journal_read read = { .limit = 1 };
+    struct buf word = { 0 };
+    struct asset_ask *ask;
 
-    ask->done = done;
-    if (strncmp(word, "name:", 5) == 0) {
-        unescape_slashes(word);
-        read.name = word + 5;
-    } else if (id_is_uuid(word)) {
-        memcpy(read.id, word, sizeof read.id);
-    } else {
+    if (read_word(call, &word) == 0 && strncmp(buf_str(&word), "name:", 5) == 0)
+        read.name = buf_str(&word) + 5;
+    else if (id_is_uuid(buf_str(&word)))
+        memcpy(read.id, buf_str(&word), sizeof read.id);
+    if (read.name == NULL && read.id[0] == '\0') {
         api_refuse(call->x, 404, "Asset not found");
-        ask_free(ask);
-        return;
+    } else {
+        ask = ask_new(call);
+        ask->done = done;
+        read_assets(ask, read, found);
     }
-    read_assets(ask, read, found);
+    buf_close(&word);
 }
 
 /* --- shapes ------------------------------------------------------------------------------------------------------- */
@@ -218,6 +219,18 @@ static void made(struct commit *commit, int status)
     }
 }
 
+/* One that can stand in a path. */
+static bool is_name(const char *name)
+{
+    size_t len = name != NULL ? strlen(name) : 0;
+
+    for (size_t i = 0; i < len; i++) {
+        if ((unsigned char)name[i] < ' ' || name[i] == 0x7f)
+            return false;
+    }
+    return len > 0 && len <= NAME_LEN_MAX;
+}
+
 void api_asset_make(const struct api_call *call)
 {
     struct asset_ask *ask;
@@ -227,8 +240,8 @@ void api_asset_make(const struct api_call *call)
     if (!api_body(call->x, &body))
         return;
     name = json_str(body, "name");
-    if (name == NULL || name[0] == '\0' || strlen(name) > NAME_LEN_MAX) {
-        api_refuse(call->x, 400, "name has to be a text of 1 to %d bytes", NAME_LEN_MAX);
+    if (!is_name(name)) {
+        api_refuse(call->x, 400, "name has to be a text of 1 to %d bytes, without control characters", NAME_LEN_MAX);
         json_decref(body);
         return;
     }

@@ -11,7 +11,7 @@
 #include "belfry/serve/serve.h"
 
 #define ARGS_MAX 5
-#define ARG_SIZE 512
+#define ARG_SIZE 1024                /* "name:" and 255 escaped slashes have room */
 
 /* What stands in a path's place holders; the last may be the rest of the path. */
 struct route_args {

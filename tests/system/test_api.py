@@ -660,6 +660,23 @@ def test_an_asset_whose_name_holds_a_slash(api):
     assert api.daemon.tcp("GET", "/api/v1/workspaces/here/assets/name%3Aconfig%2Fprod", headers=reader).status == 403
 
 
+def test_an_asset_is_found_by_its_very_name(api):
+    names = ["a/b", "a%2Fb", "a%252Fb", "%", "/", "/" * 170, "/" * 255, "é" * 127, "a b?c#d&e=+", "a/", "..", "name:a", "uploads/x"]
+    assets = {name: api("POST", "/assets", {"name": name}) for name in names}
+    for name, asset in assets.items():
+        path = "/assets/name%3A" + urllib.parse.quote(name, safe="")
+        for ending in ("", "/"):
+            assert api("GET", path + ending)["id"] == asset["id"]
+            small = api("POST", f"{path}/uploads{ending}", {"content_type": "text/plain", "data": "aGVsbG8="})
+            assert api("GET", f"{path}/uploads/{small['id']}{ending}") == small
+        assert fetch(api, api("GET", path)["payload"]["url"]).body == b"hello"
+    for name in sorted(names):
+        assert api("DELETE", "/assets/name%3A" + urllib.parse.quote(name, safe=""))["id"] == assets[name]["id"]
+    assert api("GET", "/assets")["data"] == []
+    for name in ("a\n", "\x01", "a\x7f", "x" * 256):
+        api("POST", "/assets", {"name": name}, status=400)
+
+
 def test_a_large_body_needs_a_key_or_is_refused(api):
     body = json.dumps({"content_type": "text/plain", "data": "A" * 2_000_000})
     path = f"/api/v1/workspaces/here/assets/{uuid.uuid4()}/uploads"

@@ -36,6 +36,9 @@ void text_base64(const void *bytes, size_t len, struct buf *b);
 /* The reverse, strict (padding required, no white space). *len as in text_unhex. 0 or BF_EINVAL. */
 int text_unbase64(const char *text, size_t text_len, void *out, size_t *len);
 
+/* Appends a part of a URL's path with its escapes undone, once. 0 or BF_EINVAL (a % that is no escape, or stands for NUL). */
+int text_unescape(const char *text, size_t len, struct buf *b);
+
 /* True for well-formed UTF-8 (no surrogates, no overlong forms) without NUL. */
 bool text_is_utf8(const char *bytes, size_t len);
 /* Appends bytes as UTF-8 that may be shown: control characters and bytes that are not UTF-8 become \xNN. */

@@ -129,6 +129,30 @@ static void base64_is_strict(void **state)
     }
 }
 
+static void escapes_are_undone_once(void **state)
+{
+    static const struct {
+        const char *from, *to;   /* NULL: it is none */
+    } cases[] = { { "", "" }, { "plain+text", "plain+text" }, { "a%2Fb", "a/b" }, { "a%252fb", "a%2fb" }, { "%25", "%" }, { "%C3%a4", "\xC3\xA4" },
+        { "%", NULL }, { "a%2", NULL }, { "%0g", NULL }, { "%%41", NULL }, { "a%00b", NULL } };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buf b = { 0 };
+
+        assert_int_equal(text_unescape(cases[i].from, strlen(cases[i].from), &b), cases[i].to != NULL ? 0 : BF_EINVAL);
+        if (cases[i].to != NULL)
+            assert_string_equal(buf_str(&b), cases[i].to);
+        buf_close(&b);
+    }
+    {
+        struct buf b = { 0 };
+
+        assert_int_equal(text_unescape("a%41", 3, &b), BF_EINVAL);   /* nothing behind its end is looked at */
+        buf_close(&b);
+    }
+}
+
 static void bytes_are_equal_or_not(void **state)
 {
     (void)state;
@@ -146,6 +170,7 @@ int main(void)
         cmocka_unit_test(base64_as_the_standard_has_it),
         cmocka_unit_test(base64_goes_there_and_back_at_every_length),
         cmocka_unit_test(base64_is_strict),
+        cmocka_unit_test(escapes_are_undone_once),
         cmocka_unit_test(bytes_are_equal_or_not),
     };
 
