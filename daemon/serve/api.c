@@ -261,7 +261,8 @@ static void write_next(struct http_exchange *x, const char *cursor, struct buf *
     percent(url, http_path(x));
     buf_addc(url, '?');
     http_each_query(x, copy_query, &w);
-    buf_addf(url, "cursor=%s", cursor);
+    buf_adds(url, "cursor=");
+    percent(url, cursor);
 }
 
 void api_answer_page(struct http_exchange *x, json_t *data, const char *cursor)

@@ -170,8 +170,9 @@ void api_item_payload(const struct api_call *call);
 void api_item_file(const struct api_call *call);
 void api_item_file_flat(const struct api_call *call);
 
-/* A page of the items that are rows; the next cursor is "w" and the last one's id, or "r" when there are no more. */
-void api_all_rows(const struct api_call *call, const struct process_config *process, const char *before, size_t limit);
+/* A page of the items that are rows, behind that row (0: the first); the next cursor is "w" and the last one's row, or "r" when there
+ * are no more. */
+void api_all_rows(const struct api_call *call, const struct process_config *process, int64_t before, size_t limit);
 
 /* --- api_items.c --- */
 void api_items(const struct api_call *call);

@@ -218,28 +218,31 @@ static void answer_all(struct item_ask *ask)
     ask->call.items(&ask->call, list);
 }
 
-/* A page; the cursor is how many came before. */
+/* A page; the cursor is the last one's row. */
 static void answer_rows(struct item_ask *ask)
 {
-    int64_t first, at = 0;
+    int64_t behind;
+    bool more = false;
     json_t *list;
     char follows[32];
     size_t limit;
 
-    if (!api_offset(ask->call.x, &first) || !api_limit(ask->call.x, &limit))
+    if (!api_offset(ask->call.x, &behind) || !api_limit(ask->call.x, &limit))
         return;
     list = json_array();
-    for (size_t i = 0; i < ask->read.item_count; i++) {
+    for (size_t i = 0; i < ask->read.item_count && !more; i++) {
         const struct item_record *item = &ask->read.items[i];
 
-        if (!wanted(ask, item))
+        if (item->row <= behind || !wanted(ask, item))
             continue;
-        if (at >= first && at - first < (int64_t)limit)
-            (void)json_array_append_new(list, ask->outputs ? shape_output_row(ask, item) : shape_row(ask, item, false));
-        at++;
+        more = json_array_size(list) == limit;
+        if (more)
+            break;
+        (void)json_array_append_new(list, ask->outputs ? shape_output_row(ask, item) : shape_row(ask, item, false));
+        behind = item->row;
     }
-    (void)snprintf(follows, sizeof follows, "%lld", (long long)first + (long long)limit);
-    api_answer_page(ask->call.x, list, at > first + (int64_t)limit ? follows : NULL);
+    (void)snprintf(follows, sizeof follows, "%lld", (long long)behind);
+    api_answer_page(ask->call.x, list, more ? follows : NULL);
 }
 
 static void run_items_came(struct item_ask *ask)
@@ -336,7 +339,7 @@ static void rows_came(struct journal_read *read, int status)
             (void)json_array_append_new(list, shape_row(ask, &read->rows[i].item, false));
     }
     if (read->more)
-        buf_addf(&cursor, "w%s", read->rows[read->count - 1].item.id);
+        buf_addf(&cursor, "w%lld", (long long)read->rows[read->count - 1].item.row);
     else if (state == NULL || strcmp(state, "new") != 0)
         buf_adds(&cursor, "r");   /* those of runs without a flow follow: none of them is new */
     if (status == 0) {
@@ -349,7 +352,7 @@ static void rows_came(struct journal_read *read, int status)
     row_ask_free(r);
 }
 
-void api_all_rows(const struct api_call *call, const struct process_config *process, const char *before, size_t limit)
+void api_all_rows(const struct api_call *call, const struct process_config *process, int64_t before, size_t limit)
 {
     struct row_ask *r = calloc(1, sizeof *r);
 
@@ -358,7 +361,7 @@ void api_all_rows(const struct api_call *call, const struct process_config *proc
     r->ask.call = *call;
     r->ask.config = config_hold(call->config);
     call->room->open++;
-    r->read = (struct journal_read) { .kind = READ_ITEMS, .state = -1, .whole = true, .workspace = call->workspace->id, .before_id = before,
+    r->read = (struct journal_read) { .kind = READ_ITEMS, .state = -1, .whole = true, .workspace = call->workspace->id, .before_row = before,
         .process = process != NULL ? process->name : NULL, .limit = limit, .cb = rows_came, .data = r };
     journal_read(call->room->host.journal, &r->read);
 }

@@ -328,26 +328,34 @@ static void list_of_runs(struct api_read *r, const struct run_record *none)
     buf_close(&cursor);
 }
 
+static bool read_cursor(const char *cursor, int64_t *row)
+{
+    *row = 0;
+    if (cursor == NULL || strcmp(cursor, "r") == 0)
+        return true;
+    return cursor[0] == 'w' ? text_int(cursor + 1, 1, INT64_MAX, row) == 0 : cursor[0] == 'r' && id_is_uuid(cursor + 1);
+}
+
 /* First the items that the journal has as such ("w…"), then those of runs without a flow ("r…"). */
 static void list_everything(const struct api_call *call, const char *process_word)
 {
     const struct process_config *process = process_word != NULL ? api_process(call, process_word) : NULL;
     const char *cursor = http_query(call->x, "cursor"), *state = http_query(call->x, "state");
+    int64_t row;
     size_t limit;
 
     if (!api_limit(call->x, &limit))
         return;
     if (state != NULL && item_state_from_name(state) == ITEM_STATES && strcmp(state, "pending") != 0)
         api_refuse(call->x, 400, "state has to be new, pending, in_progress, failed or done");
-    else if (cursor != NULL && ((cursor[0] != 'w' && cursor[0] != 'r') || strlen(cursor) >= ITEM_ID_SIZE ||
-                                (cursor[0] == 'r' && cursor[1] != '\0' && !id_is_uuid(cursor + 1))))
+    else if (!read_cursor(cursor, &row))
         api_refuse_cursor(call->x);
     else if (process_word != NULL && process == NULL)
         api_answer_page(call->x, json_array(), NULL);
     else if (cursor != NULL && cursor[0] == 'r')
         api_list_runs_from(call, process, cursor[1] != '\0' ? cursor + 1 : NULL, limit, list_of_runs);
     else
-        api_all_rows(call, process, cursor != NULL ? cursor + 1 : NULL, limit);
+        api_all_rows(call, process, row, limit);
 }
 
 void api_items(const struct api_call *call)

@@ -495,7 +495,7 @@ static void process_items(const struct api_call *call)
 
     shaped.items = answer_items;
     if (process != NULL)
-        api_all_rows(&shaped, process, NULL, LIST_MAX);
+        api_all_rows(&shaped, process, 0, LIST_MAX);
 }
 
 static void item(const struct api_call *call)

@@ -67,32 +67,37 @@ void api_step_run(const struct api_call *call)
 
 /* --- artifacts ---------------------------------------------------------------------------------------------------- */
 
+static int by_path(const void *a, const void *b)
+{
+    const json_t *const *left = a, *const *right = b;
+
+    return strcmp(json_str(*left, "path"), json_str(*right, "path"));
+}
+
+/* By their paths, so that a list goes on when another attempt has left others: the cursor is the last one's. */
 static void list_artifacts(struct api_steps *s)
 {
+    const char *cursor = http_query(s->call.x, "cursor");
     json_t *artifacts, *one, *list;
-    char id[ID_SIZE], last[ID_SIZE] = "";
-    const char *cursor;
-    bool skip, more = false;
-    size_t limit, i;
+    const json_t **found;
+    size_t limit, count = 0, i;
 
-    if (!api_page(s->call.x, &limit, &cursor))
+    if (!api_limit(s->call.x, &limit))
         return;
-    skip = cursor != NULL;
     artifacts = api_step_artifacts(s, &s->steps[0]);
-    list = json_array();
+    found = calloc(json_array_size(artifacts) + 1, sizeof *found);
+    if (found == NULL)
+        abort();
     json_array_foreach(artifacts, i, one) {
-        artifact_id(s->run.id, json_str(one, "path"), id);
-        if (skip) {
-            skip = strcmp(id, cursor) != 0;
-            continue;
-        }
-        more = json_array_size(list) == limit;
-        if (more)
-            break;
-        (void)json_array_append_new(list, shape_artifact(&s->run, one));
-        memcpy(last, id, sizeof last);
+        if (cursor == NULL || strcmp(json_str(one, "path"), cursor) > 0)
+            found[count++] = one;
     }
-    api_answer_page(s->call.x, list, more ? last : NULL);
+    qsort(found, count, sizeof *found, by_path);
+    list = json_array();
+    for (i = 0; i < count && i < limit; i++)
+        (void)json_array_append_new(list, shape_artifact(&s->run, found[i]));
+    api_answer_page(s->call.x, list, count > limit ? json_str(found[limit - 1], "path") : NULL);
+    free(found);
     json_decref(artifacts);
 }
 

@@ -7,6 +7,7 @@
 #include "belfry/base/file.h"
 #include "belfry/base/time.h"
 
+#define PROCESS_NAME_MAX 64
 #define ALL_STATES (((1u << RUN_STATES) - 1) & ~(1u << RUN_SKIPPED))   /* a firing that was skipped is no process run */
 
 void api_workspace(const struct api_call *call)
@@ -19,39 +20,44 @@ void api_workspace(const struct api_call *call)
 
 /* --- processes ---------------------------------------------------------------------------------------------------- */
 
-/* A page of what has no order but that of the file: the cursor is the last one's id. */
+static int by_name(const void *a, const void *b)
+{
+    const struct process_config *const *left = a, *const *right = b;
+
+    return strcmp((*left)->name, (*right)->name);
+}
+
+/* By their names, so that a list goes on behind one that a reload takes away: the cursor is the last one's. */
 void api_processes(const struct api_call *call)
 {
     const struct config *c = call->config;
-    json_t *list = json_array();
-    const char *cursor, *last = NULL;
-    bool skip, more = false;
-    size_t limit;
+    const char *cursor = http_query(call->x, "cursor");
+    const struct process_config **found;
+    size_t limit, count = 0, i;
+    json_t *list, *o;
 
-    if (!api_page(call->x, &limit, &cursor)) {
-        json_decref(list);
+    if (!api_limit(call->x, &limit))
+        return;
+    if (cursor != NULL && strlen(cursor) > PROCESS_NAME_MAX) {
+        api_refuse_cursor(call->x);
         return;
     }
-    skip = cursor != NULL;
-    for (size_t i = 0; i < c->process_count && !more; i++) {
-        const struct process_config *p = c->processes[i];
-        json_t *o;
-
-        if (p->workspace != call->workspace)
-            continue;
-        if (skip) {
-            skip = strcmp(p->id, cursor) != 0;
-            continue;
-        }
-        more = json_array_size(list) == limit;
-        if (more)
-            break;
-        o = shape_process(p);
+    found = calloc(c->process_count + 1, sizeof *found);
+    if (found == NULL)
+        abort();
+    for (i = 0; i < c->process_count; i++) {
+        if (c->processes[i]->workspace == call->workspace && (cursor == NULL || strcmp(c->processes[i]->name, cursor) > 0))
+            found[count++] = c->processes[i];
+    }
+    qsort(found, count, sizeof *found, by_name);
+    list = json_array();
+    for (i = 0; i < count && i < limit; i++) {
+        o = shape_process(found[i]);
         (void)json_put(o, "created_at", "1970-01-01T00:00:00.000Z");   /* a configuration does not say */
         (void)json_array_append_new(list, o);
-        last = p->id;
     }
-    api_answer_page(call->x, list, more ? last : NULL);
+    api_answer_page(call->x, list, count > limit ? found[limit - 1]->name : NULL);
+    free(found);
 }
 
 /* --- reading runs ------------------------------------------------------------------------------------------------- */

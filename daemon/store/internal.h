@@ -111,7 +111,7 @@ void row_close(struct journal_row *row);
     "r.failures,r.accepted,r.due,r.not_before,r.started,r.ended,r.exit_code,r.unconfirmed,r.stop_as,NULL," \
     "r.error_code,NULL,NULL,NULL,NULL,NULL,NULL,r.drain"
 #define ITEM_COLUMNS "w.id,w.workspace,w.process,w.run_id,w.created,w.updated,w.payload,w.step,w.state,w.step_run,w.parent,w.told," \
-    "w.exception,w.exception_code,w.exception_message"
+    "w.exception,w.exception_code,w.exception_message,w.rowid"
 #define STEP_COLUMNS "s.id,s.run_id,s.step,s.name,s.state,s.attempt,s.created,s.started,s.ended,s.exit_code,s.forgiven,s.spoke," \
     "s.error_code,s.error_message"
 #define DELIVERY_COLUMNS "d.id,d.hook,d.run_id,d.url,d.body,d.created,d.next,d.tries,c.sealed"

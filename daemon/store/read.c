@@ -28,10 +28,7 @@ static void build_items(struct query *q, const struct journal_read *a)
         return;
     }
     if (a->run_id != NULL) {
-        add(q, "w.run_id=:run AND w.step>=0");
-        if (a->before_id != NULL)
-            add(q, " AND w.rowid>(SELECT rowid FROM work_items WHERE id=:before)");
-        add(q, " ORDER BY w.rowid LIMIT :limit");
+        add(q, "w.run_id=:run AND w.step>=0 ORDER BY w.rowid LIMIT :limit");
         return;
     }
     add(q, a->whole ? "(w.run_id IS NULL OR w.step>=0)" : "w.run_id IS NULL AND w.state=0");
@@ -40,8 +37,8 @@ static void build_items(struct query *q, const struct journal_read *a)
     if (a->process != NULL)
         add(q, " AND w.process=:process");
     if (a->whole) {
-        if (a->before_id != NULL)
-            add(q, " AND w.rowid<(SELECT rowid FROM work_items WHERE id=:before)");
+        if (a->before_row > 0)
+            add(q, " AND w.rowid<:row");
         add(q, " ORDER BY w.rowid DESC LIMIT :limit");
         return;
     }
@@ -216,6 +213,7 @@ static void bind_all(struct query *q, const struct journal_read *a)
     bind_text(q, ":ids", a->ids);
     bind_text(q, ":run", a->run_id);
     bind_int(q, ":after", a->after_line);
+    bind_int(q, ":row", a->before_row);
     bind_int(q, ":since", a->since_ms);
     bind_int(q, ":until", a->until_ms);
     bind_int(q, ":limit", (int64_t)a->limit + 1);

@@ -59,7 +59,7 @@ void row_to_item(sqlite3_stmt *row, struct item_record *item)
         .updated_ms = sqlite3_column_int64(row, 5), .payload = text_at(row, 6), .step = sqlite3_column_int(row, 7),
         .state = (enum item_state)sqlite3_column_int(row, 8), .told = sqlite3_column_int(row, 11) != 0,
         .exception = (enum exception_type)sqlite3_column_int(row, 12), .exception_code = text_at(row, 13),
-        .exception_message = text_at(row, 14) };
+        .exception_message = text_at(row, 14), .row = sqlite3_column_int64(row, 15) };
     id_at(row, 0, item->id, sizeof item->id);
     id_at(row, 3, item->run_id, sizeof item->run_id);
     id_at(row, 9, item->step_run, sizeof item->step_run);

@@ -152,7 +152,7 @@ def test_the_workspace_and_its_processes(api):
         parts = urllib.parse.urlsplit(page["next"])
         assert page["next"].startswith(f"http://127.0.0.1:{api.daemon.address()[1]}/api/v1/workspaces/here/processes")
         page = api("GET", "/processes?" + parts.query + "&limit=1.0")   # clients send their own arguments again
-    assert page["next"] is None and seen == ["good", "bad", "long", "single"]
+    assert page["next"] is None and seen == ["bad", "good", "long", "single"]
 
 
 def test_a_run_from_start_to_download(api):
@@ -450,8 +450,8 @@ command = sleep 600
             page = api("/work-items?" + urllib.parse.urlsplit(page["next"]).query)
         assert found == wanted
     api("/work-items?state=wat", 400)
-    api("/work-items?cursor=wat", 200)
-    api("/work-items?cursor=zat", 400)
+    for cursor in ("wat", "w", "w0", "w-1", "zat", "rat"):
+        api(f"/work-items?cursor={cursor}", 400)
     daemon.cli("cancel", running)
     daemon.ended(running)
 
@@ -525,6 +525,67 @@ def test_one_work_item_starts_once_whoever_asks(api):
             answers = list(pool.map(lambda _: api.daemon.tcp("POST", path, body, bearer(api.key)), range(8)))
         assert sorted(a.status for a in answers) == [200] + [409] * 7
     assert len(api("GET", "/process-runs")["data"]) == 5
+
+
+# --- pages of what changes ------------------------------------------------------------------------------------------------
+
+def follow(api, page):
+    parts = urllib.parse.urlsplit(page["next"])
+    return api("GET", parts.path.split("/api/v1/workspaces/here", 1)[1] + "?" + parts.query)
+
+
+def test_a_page_that_is_deleted_is_no_end(api):
+    made = [api("POST", "/work-items", {"process": {"id": api.processes["good"]}, "payload": n})["id"] for n in range(10)][::-1]
+    page = api("GET", "/work-items?state=new&limit=3")
+    seen = []
+    while True:
+        ids = [i["id"] for i in page["data"]]
+        seen += ids
+        if ids:
+            api("POST", "/work-items/batch", {"batch_operation": "delete", "work_item_ids": ids})
+        if not page["has_more"]:
+            break
+        page = follow(api, page)
+    assert seen == made
+    assert api("GET", "/work-items?state=new")["data"] == []
+
+
+def test_a_process_that_goes_ends_no_list(api):
+    page = api("GET", "/processes?limit=2")
+    assert [p["name"] for p in page["data"]] == ["bad", "good"]
+    text = api.daemon.config.read_text()
+    for gone in ("good", "bad"):
+        begin = text.index(f"[process {gone}]")
+        text = text[:begin] + text[text.index("[process", begin + 1):]
+    api.daemon.config.write_text(text)
+    assert api.daemon.api("POST", "/belfry/v1/reload").status == 200
+    page = follow(api, page)
+    assert [p["name"] for p in page["data"]] == ["long", "single"] and not page["has_more"]
+    api("GET", "/processes?cursor=" + "x" * 65, status=400)
+
+
+def test_an_artifact_that_goes_ends_no_list(daemon):
+    daemon.start(f"""
+[process leaves]
+workspace = here
+shell = yes
+command = if mkdir {daemon.folder}/once; then touch output/a output/b output/ü output/d; exit 1; else touch output/a output/c output/d output/e; fi
+""")
+    headers = bearer(daemon.add_key()["key"])
+    get = lambda path: daemon.tcp("GET", "/api/v1/workspaces/here" + path, headers=headers).json  # noqa: E731
+    run = daemon.run_and_wait("leaves")
+    path = f"/step-runs/{run['steps'][0]['id']}/artifacts"
+    page = get(path + "?limit=2")
+    assert [a["name"] for a in page["data"]] == ["a", "b"]
+    last = get(path + "?" + urllib.parse.urlsplit(get(path + "?limit=3")["next"]).query)
+    assert [a["name"] for a in last["data"]] == ["ü"] and not last["has_more"]
+    assert daemon.cli("retry", run["id"]).returncode == 0
+    until(lambda: daemon.run(run["id"])["state"] == "completed", "it completes")
+    seen = []
+    while page["has_more"]:
+        page = get(path + "?" + urllib.parse.urlsplit(page["next"]).query)
+        seen += [a["name"] for a in page["data"]]
+    assert seen == ["a", "c", "d", "e"]   # all that the second attempt has left
 
 
 # --- Belfry at both ends ---------------------------------------------------------------------------------------------------

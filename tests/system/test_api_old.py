@@ -161,7 +161,7 @@ def test_a_belfry_speaks_them_to_a_belfry(daemon, tmp_path_factory, dialect, pre
     daemon.config.write_text(daemon.config.read_text().replace("127.0.0.1:0", f"127.0.0.1:{port}"))
     daemon.start()
     near.env["FAR_KEY"] = daemon.add_key()["key"]
-    process = daemon.api("GET", "/api/v1/workspaces/here/processes").json["data"][0]["id"]
+    process = next(p["id"] for p in daemon.api("GET", "/api/v1/workspaces/here/processes").json["data"] if p["name"] == "good")
     near.start(f"""
 [workspace far]
 type = robocorp

@@ -277,6 +277,22 @@ def test_a_failed_item_is_settled_by_hand(api, operation):
     assert len(pages(api, f"/step-runs?process_run_id={run}")) == len(api.daemon.run(run)["steps"])
 
 
+def test_the_items_of_a_run_are_listed_to_the_end_while_they_are_settled(api):
+    run = api.daemon.run_and_wait("orders", input={"orders": 15})["id"]
+    failed = [i["id"] for i in failed_items(api, run)]
+    assert len(failed) == 5
+    page, seen = api("GET", f"/process-runs/{run}/work-items?state=failed&limit=2"), []
+    while True:
+        seen += [i["id"] for i in page["data"]]
+        api("POST", "/work-items/batch", {"batch_operation": "delete", "work_item_ids": [i["id"] for i in page["data"]]})
+        if not page["has_more"]:
+            break
+        page = api("GET", page["next"].split("/api/v1/workspaces/here", 1)[1])
+    assert seen == failed
+    for cursor in ("x", "-1", "1.5"):
+        api("GET", f"/process-runs/{run}/work-items?cursor={cursor}", status=400)
+
+
 def test_retry_by_command(api):
     run = unresolved(api)
     assert api.daemon.cli("retry", run).stdout == f"run {run} is tried again\n"

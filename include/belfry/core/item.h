@@ -38,6 +38,7 @@ struct item_record {
     enum exception_type exception;
     char *exception_code;         /* NULL: none was given */
     char *exception_message;
+    int64_t row;                  /* as it was read: what was made later has a larger one; 0: it was not */
 };
 
 /* "new" …; "application" …; NULL for EXCEPTION_NONE. And back: ITEM_STATES, EXCEPTIONS when the word is unknown (any case). */

@@ -123,7 +123,8 @@ struct journal_read {
     int stopping;               /* with states: 1 those that were asked to stop, 0 the others, -1 all */
     int64_t since_ms;           /* accepted at or after */
     int64_t until_ms;
-    const char *before_id;      /* the page after this run, or item */
+    const char *before_id;      /* the page after this run, or asset */
+    int64_t before_row;         /* READ_ITEMS, whole: after the item that had this row; 0: the first page */
     const char *ids;            /* a JSON array of ids; then none of the filters counts */
     const char *run_id;
     const char *name;           /* READ_ASSETS */

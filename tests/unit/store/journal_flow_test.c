@@ -98,6 +98,35 @@ static void what_waits_comes_in_turn(void **state)
     assert_string_equal(read.rows[0].item.id, A);
 }
 
+/* A page goes on behind the row that the last one ended with, whether that is there still or not. */
+static void pages_go_on_behind_rows_that_are_gone(void **state)
+{
+    static const char *const ids[] = { "a", "b", "c", "d", "e" };
+    struct journal_read read = { .kind = READ_ITEMS, .state = -1, .workspace = "ws", .whole = true, .limit = 2 };
+    struct item_record waits;
+    int64_t behind;
+
+    (void)state;
+    for (size_t i = 0; i < 5; i++) {
+        waits = item(ids[i], NULL);
+        assert_int_equal(write_one((struct record) { .kind = RECORD_ITEM_ADD, .item = &waits }), 0);
+    }
+    assert_int_equal(read_now(&read), 0);
+    assert_string_equal(read.rows[0].item.id, "e");
+    assert_string_equal(read.rows[1].item.id, "d");
+    assert_true(read.more);
+    behind = read.rows[1].item.row;
+    for (size_t i = 3; i < 5; i++) {
+        waits = item(ids[i], NULL);
+        assert_int_equal(write_one((struct record) { .kind = RECORD_ITEM_DROP, .item = &waits }), 0);
+    }
+    read = (struct journal_read) { .kind = READ_ITEMS, .state = -1, .workspace = "ws", .whole = true, .before_row = behind, .limit = 2 };
+    assert_int_equal(read_now(&read), 0);
+    assert_int_equal(read.count, 2);
+    assert_string_equal(read.rows[0].item.id, "c");
+    assert_true(read.more);
+}
+
 static void only_what_waits_is_taken(void **state)
 {
     struct run_record run = plain_run(1);
@@ -507,6 +536,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(items_move_and_go),
         TEST(what_waits_comes_in_turn),
+        TEST(pages_go_on_behind_rows_that_are_gone),
         TEST(only_what_waits_is_taken),
         TEST(open_flows_are_read_at_start),
         TEST(files_are_known_by_their_ids),
