@@ -109,11 +109,15 @@ void api_run_delete(const struct api_call *call);
 /* Reads a run of the call's workspace, then done; it has answered 404 when there is none. */
 struct api_read;
 void api_read_run(const struct api_call *call, const char *id, void (*done)(struct api_read *read, const struct run_record *run));
+/* The same with `files` of api_read (taken). */
+void api_read_run_with(const struct api_call *call, const char *id, json_t *files,
+                       void (*done)(struct api_read *read, const struct run_record *run));
 
 struct api_read {
     struct api_call call;
     struct config *config;         /* held */
     struct journal_read read;
+    json_t *files;                 /* {item id: v1's list of its files}, of items that clients had made; or NULL */
     void (*done)(struct api_read *read, const struct run_record *run);
 };
 
@@ -178,9 +182,10 @@ void api_all_rows(const struct api_call *call, const struct process_config *proc
 void api_items(const struct api_call *call);
 void api_items_of_run(const struct api_call *call);
 void api_items_of_process(const struct api_call *call);
-/* Of a run that has no flow: its items (or outputs); the one in the call's path (`taken_by`: the run, when a client had made it). */
-void api_derived_items(const struct api_call *call, const char *run_id, bool outputs);
-void api_derived_item(const struct api_call *call, const char *taken_by);
+/* Of a run that has no flow: its items (or outputs); the one in the call's path (`taken_by`: the run, when a client had made it).
+ * `files` (taken) as in api_read: those that clients had made keep the files that they had. */
+void api_derived_items(const struct api_call *call, const char *run_id, bool outputs, json_t *files);
+void api_derived_item(const struct api_call *call, const char *taken_by, json_t *files);
 
 /* --- api_input.c --- */
 #define API_ITEMS_MAX 1000         /* of one start */

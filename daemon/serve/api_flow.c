@@ -171,6 +171,22 @@ json_t *api_shape_item(const struct api_call *call, const struct config *config,
     return o;
 }
 
+/* A client had made it, and a run has taken it that has no flow (yet): its payload and state are the run's, its files its own. */
+static bool is_derived(const struct item_record *item)
+{
+    return item->run_id[0] != '\0' && item->step == ITEM_WAITS;
+}
+
+static json_t *files_by_item(const struct item_ask *ask)
+{
+    json_t *files = json_object();
+
+    for (size_t i = 0; i < ask->read.item_count; i++)
+        (void)json_object_set_new(files, ask->read.items[i].id,
+                                  api_shape_files(&ask->call, ask->read.items[i].id, ask->read.files, ask->read.file_count));
+    return files;
+}
+
 static json_t *shape_row(const struct item_ask *ask, const struct item_record *item, bool data)
 {
     json_t *o = api_shape_item(&ask->call, ask->config, item);
@@ -247,8 +263,8 @@ static void answer_rows(struct item_ask *ask)
 
 static void run_items_came(struct item_ask *ask)
 {
-    if (ask->read.item_count == 0)
-        api_derived_items(&ask->call, ask->run_id, ask->outputs);
+    if (ask->read.item_count == 0 || is_derived(&ask->read.items[0]))
+        api_derived_items(&ask->call, ask->run_id, ask->outputs, ask->call.items != NULL ? files_by_item(ask) : NULL);
     else if (strcmp(ask->read.items[0].workspace, ask->call.workspace->id) != 0)
         api_refuse(ask->call.x, 404, "Process run not found");
     else if (ask->call.items != NULL)
@@ -373,7 +389,7 @@ static const struct item_record *the_item(const struct item_ask *ask, bool *else
 {
     const struct item_record *item = ask->read.item_count > 0 ? &ask->read.items[0] : NULL;
 
-    *elsewhere = item == NULL || (item->run_id[0] != '\0' && item->step == ITEM_WAITS);
+    *elsewhere = item == NULL || is_derived(item);
     if (item != NULL && strcmp(item->workspace, ask->call.workspace->id) != 0)
         *elsewhere = false;
     else if (!*elsewhere)
@@ -389,7 +405,7 @@ static void show(struct item_ask *ask)
     const struct item_record *item = the_item(ask, &elsewhere);
 
     if (elsewhere)
-        api_derived_item(&ask->call, ask->read.item_count > 0 ? ask->read.items[0].run_id : NULL);
+        api_derived_item(&ask->call, ask->read.item_count > 0 ? ask->read.items[0].run_id : NULL, files_by_item(ask));
     else if (item != NULL && ask->call.items != NULL)
         ask->call.items(&ask->call, json_pack("[o]", shape_row(ask, item, true)));
     else if (item != NULL)

@@ -1,6 +1,6 @@
 /*
  * Work items of runs: what each was given and what it left in the output. They are parts of the run's record, so their ids lead
- * to it: "RUN-in-0", "RUN-out-2". Those that a client had made (api_input.c) keep the ids that they had.
+ * to it: "RUN-in-0", "RUN-out-2". Those that a client had made (api_input.c) keep the ids and the files that they had.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,10 +9,7 @@
 
 #include "api.h"
 #include "belfry/base/file.h"
-#include "belfry/base/text.h"
 #include "belfry/core/event.h"
-
-#define INDEX_MAX 1000000
 
 enum side { SIDE_INPUT, SIDE_OUTPUT };
 
@@ -143,10 +140,10 @@ static json_t *shape_files(const struct api_read *r, const struct items *items, 
 
 static void put_payload(json_t *o, const struct api_read *r, const struct items *items, const json_t *entry)
 {
-    json_t *payload = json_object_get(entry, "payload");
+    json_t *payload = json_object_get(entry, "payload"), *own = json_object_get(r->files, json_str(o, "id"));
 
     (void)json_object_set_new(o, "payload", payload != NULL ? json_incref(payload) : json_null());
-    (void)json_object_set_new(o, "files", shape_files(r, items, entry));
+    (void)json_object_set_new(o, "files", own != NULL ? json_incref(own) : shape_files(r, items, entry));
 }
 
 static json_t *shape_item(const struct items *items, enum side side, size_t index)
@@ -292,9 +289,9 @@ static void list_all(struct api_read *r, const struct run_record *run)
     r->call.items(&r->call, items_of_run(r, true));
 }
 
-void api_derived_items(const struct api_call *call, const char *run_id, bool outputs)
+void api_derived_items(const struct api_call *call, const char *run_id, bool outputs, json_t *files)
 {
-    api_read_run(call, run_id, outputs ? list_outputs : call->items != NULL ? list_all : list_items);
+    api_read_run_with(call, run_id, files, outputs ? list_outputs : call->items != NULL ? list_all : list_items);
 }
 
 /* --- of all runs -------------------------------------------------------------------------------------------------- */
@@ -378,45 +375,47 @@ void api_items_of_run(const struct api_call *call)
     api_run_items(call, call->args.at[0]);
 }
 
-/* "RUN-in-0" taken apart: false when it is no such id. */
-static bool read_item_id(const char *id, char run_id[ID_SIZE], enum side *side, size_t *index)
+/* The run of "RUN-in-0": false when it is no such id. */
+static bool run_of_item(const char *id, char run_id[ID_SIZE])
 {
-    const char *rest = id + ID_SIZE - 1;
-    int64_t number;
-
-    if (strlen(id) < ID_SIZE + 3)
+    if (strlen(id) < ID_SIZE || id[ID_SIZE - 1] != '-')
         return false;
     memcpy(run_id, id, ID_SIZE - 1);
     run_id[ID_SIZE - 1] = '\0';
-    *side = strncmp(rest, "-out-", 5) == 0 ? SIDE_OUTPUT : SIDE_INPUT;
-    if (*side == SIDE_INPUT && strncmp(rest, "-in-", 4) != 0)
-        return false;
-    rest += *side == SIDE_INPUT ? 4 : 5;
-    if (!id_is_uuid(run_id) || text_int(rest, 0, INDEX_MAX, &number) != 0)
-        return false;
-    *index = (size_t)number;
-    return true;
+    return id_is_uuid(run_id);
+}
+
+/* The item of that id; NULL when the run has none. */
+static const json_t *find_item(const struct items *items, const char *asked, enum side *side, size_t *index)
+{
+    char id[64];
+
+    for (enum side s = SIDE_INPUT; s <= SIDE_OUTPUT; s++) {
+        const json_t *entries = s == SIDE_INPUT ? items->input : items->output;
+
+        for (size_t i = 0; i < json_array_size(entries); i++) {
+            item_id(items, s, i, id);
+            if (strcmp(id, asked) != 0)
+                continue;
+            *side = s;
+            *index = i;
+            return json_array_get(entries, i);
+        }
+    }
+    return NULL;
 }
 
 static void show_item(struct api_read *r, const struct run_record *run)
 {
-    const char *asked = r->call.args.at[r->call.item_at];
-    char run_id[ID_SIZE];
-    enum side side = SIDE_INPUT;
+    const json_t *entry;
     struct items items;
-    size_t index = SIZE_MAX, i;
-    json_t *entry, *o, *id;
+    enum side side;
+    size_t index;
+    json_t *o;
 
     (void)run;
     items_read(&items, r);
-    if (!read_item_id(asked, run_id, &side, &index)) {   /* one that a client made */
-        side = SIDE_INPUT;
-        json_array_foreach((json_t *)(uintptr_t)items.ids, i, id) {
-            if (json_is_string(id) && strcmp(json_string_value(id), asked) == 0)
-                index = i;
-        }
-    }
-    entry = json_array_get(side == SIDE_INPUT ? items.input : items.output, index);
+    entry = find_item(&items, r->call.args.at[r->call.item_at], &side, &index);
     if (entry == NULL) {
         api_refuse(r->call.x, 404, "Work item not found");
     } else {
@@ -430,16 +429,14 @@ static void show_item(struct api_read *r, const struct run_record *run)
     items_close(&items);
 }
 
-void api_derived_item(const struct api_call *call, const char *taken_by)
+void api_derived_item(const struct api_call *call, const char *taken_by, json_t *files)
 {
     char run_id[ID_SIZE];
-    enum side side;
-    size_t index;
 
-    if (taken_by != NULL)
-        api_read_run(call, taken_by, show_item);
-    else if (read_item_id(call->args.at[call->item_at], run_id, &side, &index))
-        api_read_run(call, run_id, show_item);
-    else
-        api_refuse(call->x, 404, "Work item not found");
+    if (taken_by != NULL || run_of_item(call->args.at[call->item_at], run_id)) {
+        api_read_run_with(call, taken_by != NULL ? taken_by : run_id, files, show_item);
+        return;
+    }
+    api_refuse(call->x, 404, "Work item not found");
+    json_decref(files);
 }

@@ -81,6 +81,7 @@ static void read_free(struct api_read *r)
     struct serve_room *room = r->call.room;
 
     config_release(r->config);
+    json_decref(r->files);
     free(r);
     serve_let_go(room);
 }
@@ -107,21 +108,31 @@ static void run_read(struct journal_read *read, int status)
     read_free(r);
 }
 
-void api_read_run(const struct api_call *call, const char *id, void (*done)(struct api_read *read, const struct run_record *run))
+void api_read_run_with(const struct api_call *call, const char *id, json_t *files,
+                       void (*done)(struct api_read *read, const struct run_record *run))
 {
     struct api_read *r;
 
     if (!id_is_uuid(id)) {
         api_refuse(call->x, 404, "Process run not found");
+        json_decref(files);
         return;
     }
     r = read_new(call);
-    if (r == NULL)
+    if (r == NULL) {
+        json_decref(files);
         return;
+    }
+    r->files = files;
     r->done = done;
     r->read = (struct journal_read) { .kind = READ_RUN, .state = -1, .stopping = -1, .cb = run_read, .data = r };
     memcpy(r->read.id, id, sizeof r->read.id);
     journal_read(call->room->host.journal, &r->read);
+}
+
+void api_read_run(const struct api_call *call, const char *id, void (*done)(struct api_read *read, const struct run_record *run))
+{
+    api_read_run_with(call, id, NULL, done);
 }
 
 /* --- listing ------------------------------------------------------------------------------------------------------ */

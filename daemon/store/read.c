@@ -28,7 +28,7 @@ static void build_items(struct query *q, const struct journal_read *a)
         return;
     }
     if (a->run_id != NULL) {
-        add(q, "w.run_id=:run AND w.step>=0 ORDER BY w.rowid LIMIT :limit");
+        add(q, "w.run_id=:run ORDER BY w.rowid LIMIT :limit");
         return;
     }
     add(q, a->whole ? "(w.run_id IS NULL OR w.step>=0)" : "w.run_id IS NULL AND w.state=0");

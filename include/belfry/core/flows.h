@@ -13,7 +13,7 @@ struct flows;
 
 /* Items with their payloads, and their files. */
 struct flow_read {
-    const char *run_id;           /* all of the run's flow */
+    const char *run_id;           /* all that the run has */
     const char *ids;              /* or, not NULL, a JSON array of items' ids */
     /* Called once, later. What it gets is lent until it returns. */
     void (*cb)(struct flow_read *read, int status);
