@@ -4,7 +4,7 @@
  *   engine.c   birth, settings, what can be seen      admit.c    firings
  *   lane.c     who may start next                     move.c     write down, then order
  *   report.c   what the backend and persons say       recover.c  after a restart; what has come due
- *   reopen.c   a run that had ended is taken up again
+ *   reopen.c   a run that had ended is taken up again, or settled
  */
 #ifndef BELFRY_CORE_INTERNAL_H
 #define BELFRY_CORE_INTERNAL_H

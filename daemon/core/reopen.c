@@ -1,4 +1,4 @@
-/* A run that had ended is taken up again: a person has what failed tried once more. */
+/* A run that had ended is taken up again: a person has what failed tried once more, or says that all is well. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,7 +23,9 @@ static void reopened(struct commit *commit, int status)
         run_drop(e, run);
     } else if (run != NULL) {
         run->on_disk = true;
-        if (run->rec.stop_as != RUN_QUEUED)
+        if (run->rec.state == RUN_COLLECTING)
+            e->world.collect(e->world.data, &run->rec);
+        else if (run->rec.stop_as != RUN_QUEUED)
             run_collect(e, run, e->now, run->rec.stop_as, NULL, NULL);
         else
             lane_line_up(e, run);
@@ -54,8 +56,19 @@ static void begin_anew(struct open_run *run)
     run_forget_remote(run);
 }
 
-int engine_reopen(struct engine *engine, struct instant now, const struct run_record *record, const struct record *with, size_t count,
-                  void (*done)(void *data, int status), void *data)
+/* Nothing of it is to be tried again: it is over. */
+static void begin_to_end(struct run_record *rec, struct instant now, const char *reason)
+{
+    rec->state = RUN_COLLECTING;
+    rec->outcome = RUN_COMPLETED;
+    rec->ended_ms = now.wall_ms;
+    engine_set_text(&rec->backend_state, "completed");
+    engine_set_text(&rec->reason, reason);
+}
+
+/* `settled`: why it is over, or NULL. */
+static int take_up(struct engine *engine, struct instant now, const struct run_record *record, const char *settled,
+                   const struct record *with, size_t count, void (*done)(void *data, int status), void *data)
 {
     struct lane *lane = lane_find(engine, record->process);
     struct reopening *r;
@@ -75,7 +88,10 @@ int engine_reopen(struct engine *engine, struct instant now, const struct run_re
     if (run_record_copy(&run->rec, record) != 0)
         abort();
     begin_anew(run);
-    lane_count(run);
+    if (settled != NULL)
+        begin_to_end(&run->rec, now, settled);
+    else
+        lane_count(run);
     if (run_record_copy(&r->snapshot, &run->rec) != 0)
         abort();
     r->engine = engine;
@@ -87,4 +103,16 @@ int engine_reopen(struct engine *engine, struct instant now, const struct run_re
     r->commit = (struct commit) { .records = r->records, .count = 1 + count, .cb = reopened, .data = r };
     engine->world.commit(engine->world.data, &r->commit);
     return 0;
+}
+
+int engine_reopen(struct engine *engine, struct instant now, const struct run_record *record, const struct record *with, size_t count,
+                  void (*done)(void *data, int status), void *data)
+{
+    return take_up(engine, now, record, NULL, with, count, done, data);
+}
+
+int engine_settle(struct engine *engine, struct instant now, const struct run_record *record, const char *reason,
+                  void (*done)(void *data, int status), void *data)
+{
+    return take_up(engine, now, record, reason, NULL, 0, done, data);
 }

@@ -173,6 +173,13 @@ static void number_revision(struct job *j)
     (void)json_put_time(json_object_get(j->result, "revised"), "ended", j->run.ended_ms);
 }
 
+static void begin_work(struct job *j)
+{
+    j->house->working++;
+    if (uv_queue_work(j->house->loop, &j->work, publish, published) != 0)
+        abort();
+}
+
 static void begin_publish(struct job *j)
 {
     j->result = json_object();
@@ -184,9 +191,16 @@ static void begin_publish(struct job *j)
     (void)json_put(j->result, "results", j->place);
     if (j->revision > 0)
         number_revision(j);
-    j->house->working++;
-    if (uv_queue_work(j->house->loop, &j->work, publish, published) != 0)
-        abort();
+    begin_work(j);
+}
+
+/* A person has settled what failed (retry.c): nothing has run since, and what was brought home stays what it is. */
+static void publish_as_it_was(struct job *j)
+{
+    j->result = json_incref(j->before);
+    (void)json_put_int(j->result, "revision", j->revision);
+    (void)json_put(j->result, "results", j->place);
+    begin_work(j);
 }
 
 void world_collected(struct house *h, const char *run_id, int status, const struct error *why, struct collection *collection)
@@ -247,6 +261,8 @@ static void staged(uv_work_t *work, int status)
         job_free(j);
     } else if (j->status != 0) {
         finish(j);
+    } else if (json_object_get(j->before, "settled") != NULL) {
+        publish_as_it_was(j);
     } else if (home == NULL) {
         collect_nothing(j, "the workspace is no longer in the configuration: nothing could be brought home");
     } else if (j->run.attempt == 0 || (home->type == WORKSPACE_ROBOCORP && j->run.remote_id == NULL)) {

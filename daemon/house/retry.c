@@ -1,12 +1,12 @@
 /*
  * What a person wants done with work items that failed: tried again, taken as done, forgotten. A run that has ended is taken up
- * again for that, as a further attempt; its results get another revision. A run without a flow is tried again as a whole.
+ * again for that, as a further attempt; its results get another revision. A run without a flow was one command over all that it was
+ * given: it is tried again as a whole, and settled as a whole.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "belfry/backends/backend.h"
-#include "belfry/base/text.h"
 #include "house.h"
 
 struct wish {
@@ -18,6 +18,7 @@ struct wish {
     struct journal_read run, callback, steps, items;
     struct run_record record;
     size_t inputs;                   /* work items that it was started with */
+    json_t *made;                    /* the ids of those that clients had made, or NULL */
     struct flow *flow;               /* until the flows have it */
     struct flow_changes changes;
     struct callback_record told;     /* of the run; url NULL: none */
@@ -37,6 +38,7 @@ static void finish(struct wish *w, int status)
     flow_changes_close(&w->changes);
     callback_record_close(&w->told);
     json_decref(w->ids);
+    json_decref(w->made);
     free(w->workspace);
     free(w);
     h->working--;
@@ -118,6 +120,14 @@ static void reopened(void *data, int status)
     finish(w, status);
 }
 
+static void refuse_reopening(struct wish *w, int status)
+{
+    if (status == BF_ENOENT)
+        refuse(w, BF_ENOENT, "the process %s is no longer in the configuration", w->record.process);
+    else
+        refuse(w, BF_EAGAIN, "run %s goes on: it was taken up a moment ago", w->run_id);
+}
+
 static void reopen(struct wish *w)
 {
     int status;
@@ -125,10 +135,8 @@ static void reopen(struct wish *w)
     if (w->flow != NULL && flow_take_changes(w->flow, &w->changes) != 0)
         abort();
     status = engine_reopen(w->house->engine, time_now(), &w->record, w->changes.records, w->changes.count, reopened, w);
-    if (status == BF_ENOENT)
-        refuse(w, BF_ENOENT, "the process %s is no longer in the configuration", w->record.process);
-    else if (status != 0)
-        refuse(w, BF_EAGAIN, "run %s goes on: it was taken up a moment ago", w->run_id);
+    if (status != 0)
+        refuse_reopening(w, status);
 }
 
 static void settled(struct commit *commit, int status)
@@ -149,33 +157,89 @@ static void open_flow(struct wish *w)
         abort();
 }
 
-/* A run of one command is tried again as a whole, whichever of its items is named: the first that it does not have, or NULL. */
-static const char *not_its_own(const struct wish *w)
+/* --- a run of one command ----------------------------------------------------------------------------------------- */
+
+/* The ids of the wish that are none of the run's inputs, and how many of the inputs it names. A new reference. */
+static json_t *strangers(const struct wish *w, size_t *named)
 {
+    json_t *left = json_object();
     const json_t *id;
     size_t i;
 
-    json_array_foreach(w->ids, i, id) {
-        const char *text = json_string_value(id);
-        int64_t n;
+    json_array_foreach(w->ids, i, id)
+        (void)json_object_set_new(left, json_string_value(id), json_true());
+    *named = 0;
+    for (i = 0; i < w->inputs && json_object_size(left) > 0; i++) {
+        const char *made = json_string_value(json_array_get(w->made, i));
+        char own[ITEM_ID_SIZE];
 
-        if (strncmp(text, w->run_id, ID_SIZE - 1) != 0 || strncmp(text + ID_SIZE - 1, "-in-", 4) != 0 ||
-            text_int(text + ID_SIZE + 3, 0, (int64_t)w->inputs - 1, &n) != 0)
-            return text;
+        item_input_id(w->run_id, i, own);
+        *named += json_object_del(left, made != NULL ? made : own) == 0;
     }
-    return NULL;
+    return left;
+}
+
+/* What the run's record keeps of it all: nothing of it changes, but that its command failed is told of its step from now on. */
+static char *settled_result(const struct wish *w)
+{
+    json_t *result = json_stored(w->record.result), *step = json_array_get(json_object_get(result, "steps"), 0), *error;
+    char *text;
+
+    if (result == NULL)
+        result = json_object();
+    (void)json_put(result, "settled", w->what == WISH_DROP ? "deleted" : "done");
+    if (step != NULL && w->record.error_code != NULL) {
+        error = json_object();
+        (void)json_put(error, "code", w->record.error_code);
+        (void)json_put(error, "message", w->record.error_message);
+        (void)json_object_set_new(step, "error", error);
+    }
+    text = json_text(result);
+    if (text == NULL)
+        abort();
+    json_decref(result);
+    return text;
+}
+
+static void settle(struct wish *w)
+{
+    char *result = settled_result(w);
+    int status;
+
+    free(w->record.result);
+    w->record.result = result;
+    status = engine_settle(w->house->engine, time_now(), &w->record,
+                           w->what == WISH_DROP ? "its work items were deleted" : "its work items were marked as done", reopened, w);
+    if (status != 0)
+        refuse_reopening(w, status);
 }
 
 static void wish_for_whole(struct wish *w)
 {
-    const char *stranger = not_its_own(w);
+    size_t named;
+    json_t *left = strangers(w, &named);
 
-    if (stranger != NULL)
-        refuse(w, BF_ENOENT, "there is no work item %s", stranger);
-    else if (w->what != WISH_RETRY)
-        refuse(w, BF_EAGAIN, "run %s has no work items of its own: only the whole run can be tried again", w->run_id);
-    else
+    if (json_object_size(left) > 0)
+        refuse(w, BF_ENOENT, "there is no work item %s", json_object_iter_key(json_object_iter(left)));
+    else if (w->what == WISH_RETRY)
         reopen(w);
+    else if (named < w->inputs)
+        refuse(w, BF_EAGAIN, "run %s was one command over %zu work items: all of them have to be named", w->run_id, w->inputs);
+    else
+        settle(w);
+    json_decref(left);
+}
+
+/* --- whichever it is ---------------------------------------------------------------------------------------------- */
+
+/* An item that a single command took goes through none. */
+static bool has_flow(const struct journal_read *items)
+{
+    for (size_t i = 0; i < items->count; i++) {
+        if (items->rows[i].item.step >= 0)
+            return true;
+    }
+    return false;
 }
 
 static void items_came(struct journal_read *read, int status)
@@ -187,7 +251,7 @@ static void items_came(struct journal_read *read, int status)
         refuse(w, status, "%s", read->error.text);
         return;
     }
-    if (w->flow == NULL && read->count == 0) {
+    if (w->flow == NULL && !has_flow(read)) {
         wish_for_whole(w);
         return;
     }
@@ -265,6 +329,7 @@ static size_t count_inputs(const char *text)
 static void run_came(struct journal_read *read, int status)
 {
     struct wish *w = read->data;
+    json_t *event;
 
     if (status == 0 && w->workspace != NULL && strcmp(read->rows[0].run.workspace, w->workspace) != 0)
         status = BF_ENOENT;
@@ -275,6 +340,9 @@ static void run_came(struct journal_read *read, int status)
     if (run_record_copy(&w->record, &read->rows[0].run) != 0)
         abort();
     w->inputs = read->rows[0].input != NULL ? count_inputs(read->rows[0].input) : 1;
+    event = json_stored(read->rows[0].event);
+    w->made = json_incref(json_object_get(event, "work_items"));
+    json_decref(event);
     if (!run_state_is_end(w->record.state) || !run_move_allowed(w->record.state, RUN_QUEUED)) {
         refuse(w, BF_EAGAIN, "run %s is %s: nothing of it can be tried again", w->run_id, run_state_name(w->record.state));
         return;

@@ -86,6 +86,7 @@ json_t *run_json(const struct run_record *run, const char *backend, const json_t
         put_member(o, result, "results", NULL);
         put_member(o, result, "revision", NULL);
         put_member(o, result, "revised", NULL);
+        put_member(o, result, "settled", NULL);
     }
     return o;
 }

@@ -186,6 +186,8 @@ void api_items_of_process(const struct api_call *call);
  * `files` (taken) as in api_read: those that clients had made keep the files that they had. */
 void api_derived_items(const struct api_call *call, const char *run_id, bool outputs, json_t *files);
 void api_derived_item(const struct api_call *call, const char *taken_by, json_t *files);
+/* Refuses a change of it. */
+void api_derived_item_stays(const struct api_call *call, const char *taken_by);
 
 /* --- api_input.c --- */
 #define API_ITEMS_MAX 1000         /* of one start */

@@ -430,10 +430,8 @@ static const struct item_record *to_be_changed(const struct item_ask *ask)
     bool elsewhere;
     const struct item_record *item = the_item(ask, &elsewhere);
 
-    if (elsewhere && ask->read.item_count > 0)
-        api_refuse(ask->call.x, 409, "a run has taken this work item: it is not changed any more");
-    else if (elsewhere)
-        api_refuse(ask->call.x, 404, "Work item not found");
+    if (elsewhere)
+        api_derived_item_stays(&ask->call, ask->read.item_count > 0 ? ask->read.items[0].run_id : NULL);
     return item != NULL && may_be_changed(ask, item) ? item : NULL;
 }
 

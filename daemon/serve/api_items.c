@@ -37,6 +37,14 @@ static json_t *given(const struct journal_row *row, const json_t *event)
     return entries;
 }
 
+/* By a person, when the run had failed (house/retry.c): run.json alone tells of them. */
+static bool were_deleted(const struct items *items)
+{
+    const char *settled = json_str(items->result, "settled");
+
+    return settled != NULL && strcmp(settled, "deleted") == 0;
+}
+
 static void items_read_row(struct items *items, const struct api_read *r, const struct journal_row *row)
 {
     const struct process_config *process = config_process(r->config, row->run.process);
@@ -55,6 +63,10 @@ static void items_read_row(struct items *items, const struct api_read *r, const 
     if (json_array_size(items->input) == 0) {
         json_decref(items->input);
         items->input = given(row, items->event);
+    }
+    if (were_deleted(items)) {
+        json_decref(items->input);
+        items->input = json_array();
     }
 }
 
@@ -429,14 +441,41 @@ static void show_item(struct api_read *r, const struct run_record *run)
     items_close(&items);
 }
 
-void api_derived_item(const struct api_call *call, const char *taken_by, json_t *files)
+/* A run that is one command is tried again with what it was given first. */
+static void refuse_change(struct api_read *r, const struct run_record *run)
+{
+    struct items items;
+    enum side side;
+    size_t index;
+
+    items_read(&items, r);
+    if (find_item(&items, r->call.args.at[r->call.item_at], &side, &index) != NULL)
+        api_refuse(r->call.x, 409, "the run %s has taken this work item as it was: it is not changed any more, start another run", run->id);
+    else
+        api_refuse(r->call.x, 404, "Work item not found");
+    items_close(&items);
+}
+
+/* Takes `files`. */
+static void with_item(const struct api_call *call, const char *taken_by, json_t *files,
+                      void (*done)(struct api_read *r, const struct run_record *run))
 {
     char run_id[ID_SIZE];
 
     if (taken_by != NULL || run_of_item(call->args.at[call->item_at], run_id)) {
-        api_read_run_with(call, taken_by != NULL ? taken_by : run_id, files, show_item);
+        api_read_run_with(call, taken_by != NULL ? taken_by : run_id, files, done);
         return;
     }
     api_refuse(call->x, 404, "Work item not found");
     json_decref(files);
+}
+
+void api_derived_item(const struct api_call *call, const char *taken_by, json_t *files)
+{
+    with_item(call, taken_by, files, show_item);
+}
+
+void api_derived_item_stays(const struct api_call *call, const char *taken_by)
+{
+    with_item(call, taken_by, NULL, refuse_change);
 }

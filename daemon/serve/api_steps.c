@@ -10,6 +10,7 @@
 
 #include "api.h"
 #include "belfry/base/file.h"
+#include "belfry/base/time.h"
 
 static void steps_free(struct api_steps *s)
 {
@@ -23,6 +24,17 @@ static void steps_free(struct api_steps *s)
     config_release(s->config);
     free(s);
     serve_let_go(room);
+}
+
+/* A person has settled what the command failed at (house/retry.c): the run has completed, its step run ended as it did. */
+static void derive_settled(struct step_record *step, const json_t *kept)
+{
+    const char *ended = json_str(kept, "ended"), *code = json_str(json_object_get(kept, "error"), "code");
+
+    step->state = STEP_FAILED;
+    if (ended != NULL)
+        (void)time_parse(ended, &step->ended_ms);
+    step->error_code = code != NULL ? strdup(code) : NULL;
 }
 
 /* The one step run of a run that is a command. */
@@ -47,6 +59,8 @@ static void derive(struct api_steps *s)
     } else if (run->state == RUN_RUNNING || run->state == RUN_COLLECTING) {
         step->state = STEP_RUNNING;
     }
+    if (run->state == RUN_COMPLETED && json_object_get(s->result, "settled") != NULL)
+        derive_settled(step, json_array_get(json_object_get(s->result, "steps"), 0));
 }
 
 static void finish(struct api_steps *s)

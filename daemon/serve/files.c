@@ -62,15 +62,17 @@ void serve_send_file(struct http_exchange *x, int fd, const char *type, int64_t 
     http_respond_file(x, 200, type, fd, offset, len < most ? len : most, NULL, 0);
 }
 
-/* That of the last revision, if it has one. */
+/* That of the last revision that has one. */
 static int open_latest(const char *folder, int revision, const char *name)
 {
     struct buf path = { 0 };
     int fd = -1;
 
-    buf_addf(&path, "revision-%d/%s", revision, name);
-    if (revision > 1)
+    for (; revision > 1 && fd < 0; revision--) {
+        buf_reset(&path);
+        buf_addf(&path, "revision-%d/%s", revision, name);
         fd = open_in(folder, buf_str(&path));
+    }
     buf_close(&path);
     return fd >= 0 ? fd : open_in(folder, name);
 }

@@ -136,8 +136,25 @@ static void waiting_written(struct commit *commit, int status)
     batch_free(b);
 }
 
+/* The first that waits in an input and cannot be tried again, for it is done; NULL: there is none. */
+static const char *done_already(const struct batch *b)
+{
+    for (size_t i = 0; i < b->waiting_count; i++) {
+        if (b->what == WISH_RETRY && b->waiting[i].state != ITEM_NEW)
+            return b->waiting[i].id;
+    }
+    return NULL;
+}
+
 static void settle_waiting(struct batch *b)
 {
+    const char *not_that = done_already(b);
+
+    if (not_that != NULL) {
+        api_refuse(b->call.x, 409, "the work item %s has not failed", not_that);
+        batch_free(b);
+        return;
+    }
     if (b->waiting_count == 0 || b->what == WISH_RETRY) {
         next_run(b);
         return;
@@ -188,21 +205,15 @@ static void add_to_run(struct batch *b, const char *run_id, const char *id)
 static bool sort_item(struct batch *b, const char *id)
 {
     const struct item_record *item = row_of(&b->read, id);
-    char run_id[ID_SIZE], named[ITEM_ID_SIZE];
+    char run_id[ID_SIZE];
 
     if (item != NULL && strcmp(item->workspace, b->call.workspace->id) != 0)
         return false;
     if (item != NULL && item->run_id[0] == '\0')
         return item_record_copy(&b->waiting[b->waiting_count++], item) == 0;
-    if (item != NULL && item->step >= 0) {
-        add_to_run(b, item->run_id, id);
-        return true;
-    }
     if (item == NULL && !run_of_item(id, run_id))
         return false;
-    if (item != NULL)   /* a client had made it, and a run of one command took it */
-        item_input_id(item->run_id, 0, named);
-    add_to_run(b, item != NULL ? item->run_id : run_id, item != NULL ? named : id);
+    add_to_run(b, item != NULL ? item->run_id : run_id, id);
     return true;
 }
 

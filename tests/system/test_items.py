@@ -103,3 +103,100 @@ def test_files_of_other_items_are_those_of_the_results(api):
     record = api.daemon.run_and_wait("hold", input=[1, 2], files=[str(api.daemon.folder / "in.csv")])
     file, = api("GET", f"/work-items/{record['id']}-in-0")["files"]
     assert (file["name"], file["size"]) == ("in.csv", 3) and api("GET", f"/work-items/{record['id']}-in-1")["files"] == []
+
+
+# --- settled by hand --------------------------------------------------------------------------------------------------------
+
+def batch(api, operation, *ids, status=200):
+    return api("POST", "/work-items/batch", {"batch_operation": operation, "work_item_ids": list(ids)}, status)
+
+
+def completes(api, run):
+    until(lambda: api("GET", f"/process-runs/{run}")["state"] == "completed", "the run is completed by that")
+    return api.daemon.run(run)
+
+
+@pytest.mark.parametrize("operation, made", [("mark_as_done", False), ("mark_as_done", True), ("delete", False), ("delete", True)])
+def test_the_items_of_a_command_that_failed_are_settled_by_hand(api, operation, made):
+    if made:
+        items = [make(api, "once", n, [("in.txt", b"in")]) for n in range(2)]
+        run = start(api, "once", *items)
+        ids = [i["id"] for i in items]
+    else:
+        run = api.daemon.begin("once", input=[1, 2])
+        ids = [f"{run}-in-0", f"{run}-in-1"]
+    before = api.daemon.ended(run)
+    assert before["state"] == "failed" and api("GET", f"/process-runs/{run}")["state"] == "unresolved"
+    assert [i["id"] for i in api("GET", f"/work-items?process_run_id={run}&state=failed")["data"]] == ids
+    batch(api, operation, ids[0], status=409)   # the command ran once over both of them
+    batch(api, operation, ids[1], ids[1], status=409)
+    batch(api, operation, *ids, f"{run}-in-2", status=404)
+    batch(api, operation, *ids)
+    record = completes(api, run)
+    assert record["state"] == "completed" and record["revision"] == 2 and record["attempt"] == 1 and "error" not in record and "exit_code" not in record
+    assert (api.daemon.folder / "attempts").read_text() == "1\n"   # nothing was started for that
+    assert record["steps"][0]["error"]["code"] == "exit_code" and record["steps"][0]["state"] == "failed"
+    for member in ("work_items", "artifacts", "results"):
+        assert record[member] == before[member]
+    folder = pathlib.Path(record["results"])
+    assert json.loads((folder / "run.1.json").read_text())["state"] == "failed"
+    assert json.loads((folder / "run.json").read_text())["state"] == "completed"
+    assert record["reason"] in api.daemon.cli("show", run).stdout and api.daemon.cli("logs", run).stdout == "said\n"
+    step, = api("GET", f"/step-runs?process_run_id={run}")["data"]
+    assert step["state"] == "failed" and step["error"] == {"code": "exit_code"} and step["ended_at"] == record["steps"][0]["ended"]
+    assert [a["name"] for a in api("GET", f"/step-runs/{step['id']}/artifacts")["data"]] == ["kept.txt"]
+    found = api("GET", f"/work-items?process_run_id={run}")["data"]
+    if operation == "delete":
+        assert found == []
+        for item in ids:
+            api("GET", f"/work-items/{item}", status=404)
+        assert [i["id"] for i in pages(api, "/work-items?state=done")] == []
+    else:
+        assert [(i["id"], i["state"], i["exception"]) for i in found] == [(item, "done", None) for item in ids]
+        assert found[0]["state_updated_at"] == record["ended"] > record["steps"][0]["ended"]
+    for word in ("retry", operation):
+        batch(api, word, *ids, status=409)
+    api.daemon.kill()
+    api.daemon.start()
+    assert api.daemon.run(run) == record
+
+
+def test_what_is_settled_stays_so_when_the_daemon_is_killed(api):
+    run = api.daemon.run_and_wait("once")["id"]
+    batch(api, "mark_as_done", f"{run}-in-0")
+    api.daemon.kill()
+    api.daemon.start()
+    assert completes(api, run)["state"] == "completed"
+    assert (api.daemon.folder / "attempts").read_text() == "1\n"
+
+
+def test_a_command_that_failed_twice_is_settled_with_its_last_results(api):
+    run = api.daemon.run_and_wait("once")["id"]
+    batch(api, "retry", f"{run}-in-0")
+    until(lambda: api.daemon.run(run).get("revision") == 2, "it fails again")
+    batch(api, "mark_as_done", f"{run}-in-0")
+    record = completes(api, run)
+    assert record["revision"] == 3 and record["attempt"] == 2 and [a["path"] for a in record["artifacts"]] == ["revision-2/artifacts/main/kept.txt"]
+    step, = api("GET", f"/step-runs?process_run_id={run}")["data"]
+    assert [m["message"] for m in api("GET", f"/step-runs/{step['id']}/console-messages")["data"]] == ["said"]
+
+
+def test_what_a_command_was_given_is_not_changed(api):
+    item = make(api, "once", 1)
+    run = start(api, "once", item)
+    api.daemon.ended(run)
+    other = api.daemon.run_and_wait("once")["id"]
+    for known in (item["id"], f"{other}-in-0"):
+        refused = api("POST", f"/work-items/{known}/payload", {"payload": 2}, status=409)
+        assert "not changed any more" in refused["error"]["message"]
+        api("POST", f"/work-items/{known}/files", {"file_name": "a", "file_size": 1}, status=409)
+    for unknown in (f"{other}-in-1", f"{other}-out-0", f"{run}-in-0"):
+        api("POST", f"/work-items/{unknown}/payload", {"payload": 2}, status=404)
+
+
+def test_an_item_that_waits_and_is_done_is_not_tried_again(api):
+    waits, done = make(api, "once", 1)["id"], make(api, "once", 2)["id"]
+    batch(api, "mark_as_done", done)
+    batch(api, "retry", waits, done, status=409)
+    assert api("GET", f"/work-items/{done}")["state"] == "done" and api("GET", f"/work-items/{waits}")["state"] == "new"
+    batch(api, "retry", waits)   # it waits for its first try

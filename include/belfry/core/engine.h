@@ -8,6 +8,7 @@
  *   a trigger        engine_admit                                 commit, then start
  *   a person         engine_cancel, engine_drain                  commit, then stop
  *                    engine_reopen                                commit, then start
+ *                    engine_settle                                commit, then collect
  *   the backend      engine_started, _not_started, _start_unknown,
  *                    _found, _ended, _collected                   commit, then follow, find, collect, publish
  *   the clock        engine_wake                                  what has come due: retries, look-ups, deadlines
@@ -134,6 +135,10 @@ int engine_drain(struct engine *engine, struct instant now, const char *run_id, 
  * done(data, status), as in admission. 0: the callback will come. Else refused on the spot: BF_EEXIST (it is open), BF_EINVAL
  * (it completed, or was skipped), BF_ENOENT (its process is not configured), BF_ENOMEM. */
 int engine_reopen(struct engine *engine, struct instant now, const struct run_record *run, const struct record *with, size_t count,
+                  void (*done)(void *data, int status), void *data);
+/* Has a run that has ended complete after all, for that reason (copied), without another attempt: its results are collected anew.
+ * done and what it gives back as in engine_reopen. */
+int engine_settle(struct engine *engine, struct instant now, const struct run_record *run, const char *reason,
                   void (*done)(void *data, int status), void *data);
 /* No new starts (the daemon stops, or a person paused a process): firings are still admitted and queued. */
 void engine_hold(struct engine *engine, bool hold);

@@ -9,7 +9,8 @@
  *       ├─▶ starting   (a free lane: the intent is written with the firing itself)
  *       └─▶ skipped
  *
- * A run that ended, but for completed and skipped, may be taken up again by a person: back to queued, as a further attempt.
+ * A run that ended, but for completed and skipped, may be taken up again by a person: back to queued, as a further attempt; or, when
+ * all is well by that person's word, to collecting, and it completes without another attempt.
  * A run's record is written before each move is acted upon; what is in memory is what is on disk.
  */
 #ifndef BELFRY_CORE_RUN_H
@@ -65,7 +66,7 @@ struct run_record {
     char *memo;                 /* what the backend needs to know again after a restart (JSON), opaque to all others */
     char *remote_id;            /* the backend's id of the process run */
     char *remote_url;
-    char *reason;               /* why it was skipped or canceled */
+    char *reason;               /* why it was skipped or canceled, or completed after all */
     char *result;               /* once collected: {"dir", "steps", "work_items", "artifacts", …} (JSON) */
 };
 

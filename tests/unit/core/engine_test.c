@@ -14,7 +14,7 @@
 static struct engine *engine;
 static struct instant now;
 static struct commit *waiting, **waiting_tail = &waiting;
-static unsigned starts, finds, follows, lines, stops[3];
+static unsigned starts, finds, follows, collects, lines, stops[3];
 static struct run_record ended_as;
 static const char *wants;
 static char note[512];
@@ -83,9 +83,10 @@ static const char *line(void *data, const struct run_record *run)
     return wants;
 }
 
-static void ignore(void *data, const struct run_record *run)
+static void collect(void *data, const struct run_record *run)
 {
     (void)data, (void)run;
+    collects++;
 }
 
 static void take_note(void *data, const struct run_record *run, const char *text)
@@ -119,10 +120,10 @@ static int begin(void **state)
 {
     static const struct lane_settings lane = { .process = "p", .workspace = "w", .max_parallel = 1, .queue_limit = 10 };
     const struct engine_world world = { .commit = commit, .start = start, .find = find, .follow = follow, .stop = stop,
-        .collect = ignore, .ended = ended, .line = line, .note = take_note, .wake_at = wake_at, .random = random_bytes };
+        .collect = collect, .ended = ended, .line = line, .note = take_note, .wake_at = wake_at, .random = random_bytes };
 
     (void)state;
-    starts = finds = follows = notes = lines = 0;
+    starts = finds = follows = collects = notes = lines = 0;
     memset(stops, 0, sizeof stops);
     wants = NULL;
     now = (struct instant) { .wall_ms = 1767225600000, .mono_ms = 1000 };
@@ -317,6 +318,37 @@ static void a_canceled_retry_does_not_start(void **state)
     run_record_close(&failed);
 }
 
+static void a_run_that_failed_is_settled_without_a_start(void **state)
+{
+    struct run_record failed;
+    const struct run_record *run;
+
+    (void)state;
+    run_through(RUN_FAILED);
+    assert_int_equal(run_record_copy(&failed, &ended_as), 0);
+    now.wall_ms += 5;
+    assert_int_equal(engine_settle(engine, now, &failed, "all is well", on_reopened, NULL), 0);
+    assert_int_equal(engine_settle(engine, now, &failed, "all is well", on_reopened, NULL), BF_EEXIST);
+    assert_int_equal(waiting->records[0].run->state, RUN_COLLECTING);   /* whoever reads it after a crash starts nothing */
+    assert_int_equal(waiting->records[0].run->outcome, RUN_COMPLETED);
+    assert_int_equal(engine_cancel(engine, now, failed.id, RUN_CANCELED, "too late"), 0);
+    assert_int_equal(collects, 1);
+    settle();
+    assert_int_equal(reopened, 0);
+    assert_int_equal(collects, 2);
+    run = engine_run(engine, failed.id);
+    assert_int_equal(run->attempt, 1);
+    assert_null(run->error_code);
+    assert_string_equal(run->reason, "all is well");
+    assert_int_equal(run->ended_ms, now.wall_ms);
+    engine_collected(engine, now, failed.id, 0, NULL, "{\"revision\": 2}");
+    settle();
+    assert_int_equal(ended_as.state, RUN_COMPLETED);
+    assert_int_equal(starts, 1);
+    assert_int_equal(engine_settle(engine, now, &ended_as, "once more", on_reopened, NULL), BF_EINVAL);
+    run_record_close(&failed);
+}
+
 /* --- drained ------------------------------------------------------------------------------------------------------ */
 
 static const struct lane_settings patient = { .process = "p", .workspace = "w", .max_parallel = 1, .queue_limit = 10, .retries = 5,
@@ -391,6 +423,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_run_that_failed_is_taken_up_again, begin, end),
         cmocka_unit_test_setup_teardown(what_cannot_be_written_down_is_not_taken_up, begin, end),
         cmocka_unit_test_setup_teardown(a_canceled_retry_does_not_start, begin, end),
+        cmocka_unit_test_setup_teardown(a_run_that_failed_is_settled_without_a_start, begin, end),
         cmocka_unit_test_setup_teardown(a_drained_run_has_no_further_attempt, begin, end),
         cmocka_unit_test_setup_teardown(what_has_not_begun_is_canceled_instead, begin, end),
         cmocka_unit_test_setup_teardown(a_drained_run_is_drained_after_a_restart, begin, end),

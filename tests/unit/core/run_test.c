@@ -16,10 +16,10 @@ static const char *const table[RUN_STATES] = {
     [RUN_RUNNING]    = "q.rc......",
     [RUN_COLLECTING] = "....xxxxx.",
     [RUN_COMPLETED]  = "..........",
-    [RUN_FAILED]     = "q.........",
-    [RUN_CANCELED]   = "q.........",
-    [RUN_TIMED_OUT]  = "q.........",
-    [RUN_LOST]       = "q.........",
+    [RUN_FAILED]     = "q..c......",
+    [RUN_CANCELED]   = "q..c......",
+    [RUN_TIMED_OUT]  = "q..c......",
+    [RUN_LOST]       = "q..c......",
     [RUN_SKIPPED]    = "..........",
 };
 
