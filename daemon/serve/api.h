@@ -47,7 +47,7 @@ struct operation {
     const char *name;              /* operationId, the vendor's */
     unsigned permission;           /* enum permission, or NO_PERMISSION: any key of the workspace will do */
     operation_fn serve;            /* NULL: this version does not serve it, and says so */
-    const char *query;             /* its query arguments, for the reference; NULL: none */
+    const char *query;             /* its query arguments, for the reference: "!" is behind what is needed; NULL: none */
     bool token;                    /* the key comes as ?token= */
 };
 extern const struct operation operations[];
@@ -90,6 +90,8 @@ json_t *shape_process(const struct process_config *process);
 void shape_run_text(struct buf *out, const struct run_record *run, const struct process_config *process);
 /* `awaiting`: its run waits for a place. */
 json_t *shape_step_run(const char *process, const struct step_record *step, bool awaiting);
+/* The step of a run that has no flow: its one command, or what it will begin with as its process is configured now (NULL: it is not). */
+const char *shape_first_step(const struct run_record *run, const struct process_config *process);
 /* The id of a process's step. */
 void shape_step_id(const char *process, const char *step, char id[ID_SIZE]);
 /* An artifact of a run's result; its id is of the run and the path. */

@@ -18,6 +18,7 @@ struct items {
     const struct run_record *run;
     const char *process_id;
     char lost_id[ID_SIZE];         /* of a process that is no longer configured */
+    char step_id[ID_SIZE];
     json_t *result;                /* owns what the two lists are of a collected run */
     json_t *event;
     const json_t *ids;             /* of the items that clients had made; lent by the event */
@@ -53,6 +54,7 @@ static void items_read_row(struct items *items, const struct api_read *r, const 
     *items = (struct items) { .run = &row->run };
     id_from_name("process", row->run.process, items->lost_id);
     items->process_id = process != NULL ? process->id : items->lost_id;
+    shape_step_id(row->run.process, shape_first_step(&row->run, process), items->step_id);
     items->result = json_stored(row->run.result);
     items->event = json_stored(row->event);
     items->ids = json_object_get(items->event, "work_items");
@@ -92,7 +94,7 @@ static const char *state_of(const struct run_record *run, enum side side)
         return "pending";
     case RUN_RUNNING: case RUN_COLLECTING:
         return "in_progress";
-    case RUN_COMPLETED: case RUN_CANCELED:
+    case RUN_COMPLETED:
         return "done";
     default:
         return "failed";
@@ -158,11 +160,22 @@ static void put_payload(json_t *o, const struct api_read *r, const struct items 
     (void)json_object_set_new(o, "files", own != NULL ? json_incref(own) : shape_files(r, items, entry));
 }
 
+/* Of a run that was stopped before it began the engine knows no more than why. */
+static json_t *shape_exception(const struct run_record *run)
+{
+    const char *code = run->error_code == NULL && run->state == RUN_CANCELED ? "canceled" : run->error_code;
+    json_t *exception = json_pack("{s:s}", "type", run->state == RUN_FAILED ? "application" : "orchestrator");
+
+    (void)json_put(exception, "code", code);
+    (void)json_put(exception, "message", run->error_message != NULL ? run->error_message : run->reason);
+    return exception;
+}
+
 static json_t *shape_item(const struct items *items, enum side side, size_t index)
 {
     const struct run_record *run = items->run;
     bool failed = side == SIDE_INPUT && strcmp(state_of(run, side), "failed") == 0;
-    json_t *o = json_object(), *exception;
+    json_t *o = json_object();
     char id[64], step[ID_SIZE];
 
     item_id(items, side, index, id);
@@ -173,19 +186,15 @@ static json_t *shape_item(const struct items *items, enum side side, size_t inde
     (void)json_put_time(o, "state_updated_at", run->ended_ms != 0 ? run->ended_ms : run->started_ms);
     (void)json_object_set_new(o, "process", json_pack("{s:s}", "id", items->process_id));
     (void)json_object_set_new(o, "process_run", json_pack("{s:s}", "id", run->id));
-    (void)json_object_set_new(o, "step", json_null());
+    (void)json_object_set_new(o, "step", side == SIDE_INPUT ? json_pack("{s:s}", "id", items->step_id) : json_null());
     (void)json_object_set_new(o, "step_run", json_null());
     if (side == SIDE_INPUT && run->started_ms != 0) {
         run_step_id(run->id, step);
         (void)json_object_set_new(o, "step_run", json_pack("{s:s}", "id", step));
     }
     (void)json_object_set_new(o, "exception", json_null());
-    if (failed) {
-        exception = json_pack("{s:s}", "type", run->state == RUN_FAILED ? "application" : "orchestrator");
-        (void)json_put(exception, "code", run->error_code);
-        (void)json_put(exception, "message", run->error_message);
-        (void)json_object_set_new(o, "exception", exception);
-    }
+    if (failed)
+        (void)json_object_set_new(o, "exception", shape_exception(run));
     return o;
 }
 

@@ -54,12 +54,12 @@ static void add_query(json_t *parameters, const char *query)
     char name[64];
 
     while (query != NULL && *query != '\0') {
-        size_t len = strcspn(query, " ");
+        size_t len = strcspn(query, "! ");
 
         memcpy(name, query, len);
         name[len] = '\0';
-        add_parameter(parameters, name, "query", strcmp(name, "token") == 0);
-        query += len + strspn(query + len, " ");
+        add_parameter(parameters, name, "query", query[len] == '!');
+        query += len + strspn(query + len, "! ");
     }
 }
 

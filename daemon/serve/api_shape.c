@@ -5,7 +5,7 @@
 #include "api.h"
 #include "belfry/base/time.h"
 
-#define STEP_NAME "main"
+#define COMMAND_STEP "main"           /* what the one step of a run is called that is a command */
 
 static void put_time_or_null(json_t *o, const char *name, int64_t wall_ms)
 {
@@ -158,6 +158,11 @@ void shape_step_id(const char *process, const char *step, char id[ID_SIZE])
     buf_close(&name);
 }
 
+const char *shape_first_step(const struct run_record *run, const struct process_config *process)
+{
+    return run->started_ms == 0 && process != NULL ? config_step_name(config_step(process, 0)) : COMMAND_STEP;
+}
+
 json_t *shape_step_run(const char *process, const struct step_record *run, bool awaiting)
 {
     json_t *o = json_object();
@@ -165,7 +170,7 @@ json_t *shape_step_run(const char *process, const struct step_record *run, bool 
 
     (void)json_put(o, "id", run->id);
     (void)json_put(o, "state", awaiting ? "awaiting_worker" : step_state_name(run->state));
-    put_time_or_null(o, "state_updated_at", run->ended_ms != 0 ? run->ended_ms : run->started_ms);
+    (void)json_put_time(o, "state_updated_at", run->ended_ms != 0 ? run->ended_ms : run->started_ms != 0 ? run->started_ms : run->created_ms);
     (void)json_object_set_new(o, "error", json_null());
     if (run->error_code != NULL) {
         (void)json_object_set_new(o, "error", json_object());

@@ -49,7 +49,7 @@ static void derive(struct api_steps *s)
     s->count = 1;
     run_step_id(run->id, step->id);
     memcpy(step->run_id, run->id, sizeof step->run_id);
-    step->name = strdup("main");
+    step->name = strdup(shape_first_step(run, config_process(s->config, run->process)));
     step->created_ms = run->accepted_ms;
     step->started_ms = run->started_ms;
     if (run_state_is_end(run->state)) {

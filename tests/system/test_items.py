@@ -200,3 +200,53 @@ def test_an_item_that_waits_and_is_done_is_not_tried_again(api):
     batch(api, "retry", waits, done, status=409)
     assert api("GET", f"/work-items/{done}")["state"] == "done" and api("GET", f"/work-items/{waits}")["state"] == "new"
     batch(api, "retry", waits)   # it waits for its first try
+
+
+# --- stopped, and which step they are in ------------------------------------------------------------------------------------
+
+def test_items_of_a_command_that_was_stopped_have_failed(api):
+    running = api.daemon.begin("hold", input=1)
+    until(lambda: (api.daemon.folder / "begun").exists(), "the command runs")
+    waiting = make(api, "hold", 2)
+    queued = start(api, "hold", waiting)
+    step, = api("GET", f"/step-runs?process_run_id={queued}")["data"]
+    assert step["state"] == "awaiting_worker" and step["state_updated_at"] == api("GET", f"/process-runs/{queued}")["created_at"]
+    for run in (queued, running):
+        item, = api("GET", f"/work-items?process_run_id={run}")["data"]
+        assert item["step"] == {"id": step["step"]["id"]}
+    for run, message in ((queued, "no more of that"), (running, "the command was stopped")):
+        api("POST", f"/process-runs/{run}/stop", dict(STOP, reason="no more of that"))
+        assert api.daemon.ended(run)["state"] == "canceled" and api("GET", f"/process-runs/{run}")["state"] == "completed"
+        item, = api("GET", f"/work-items?process_run_id={run}&state=failed")["data"]
+        assert item["exception"] == {"type": "orchestrator", "code": "canceled", "message": message} and item["step"] == {"id": step["step"]["id"]}
+        assert api("GET", f"/work-items?process_run_id={run}&state=done")["data"] == []
+        assert run in [i["process_run"]["id"] for i in pages(api, "/work-items?state=failed")]
+    assert api("GET", f"/step-runs?process_run_id={running}")["data"][0]["step"] == step["step"]
+    batch(api, "mark_as_done", waiting["id"])
+    until(lambda: api.daemon.run(queued)["state"] == "completed", "it is settled")
+    assert api("GET", f"/work-items/{waiting['id']}")["state"] == "done" and api("GET", f"/work-items/{waiting['id']}")["exception"] is None
+
+
+def test_items_that_wait_for_the_first_of_several_steps(api):
+    api.daemon.configure(CONFIG.format(folder=api.daemon.folder) + f"""
+[process two]
+workspace = here
+steps = first second
+[step first]
+shell = yes
+command = while [ ! -e {api.daemon.folder}/go ]; do sleep 0.05; done
+[step second]
+command = true
+""")
+    api.daemon.cli("reload")
+    api.processes = {p["name"]: p["id"] for p in api("GET", "/processes")["data"]}
+    first, queued = api.daemon.begin("two"), start(api, "two", make(api, "two", 1))
+    running = until(lambda: api("GET", f"/step-runs?process_run_id={first}")["data"], "the first step runs")[0]
+    step, = api("GET", f"/step-runs?process_run_id={queued}")["data"]
+    assert step["step"] == running["step"] and step["step"]["name"] == "first"
+    assert api("GET", f"/work-items?process_run_id={queued}")["data"][0]["step"] == {"id": step["step"]["id"]}
+    api("POST", f"/process-runs/{queued}/stop", STOP)
+    item, = until(lambda: api("GET", f"/work-items?process_run_id={queued}&state=failed")["data"], "its item has failed")
+    assert item["exception"]["code"] == "canceled" and item["step"] == {"id": step["step"]["id"]}
+    (api.daemon.folder / "go").touch()
+    api.daemon.ended(first)

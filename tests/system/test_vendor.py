@@ -54,6 +54,7 @@ def check(schema, value, whole, at="$"):
         assert urllib.parse.urlsplit(value).scheme in ("http", "https"), f"{at}: {value!r}"
     for name in schema.get("required", ()):
         assert name in value, f"{at}: {name} is missing in {value}"
+    assert "properties" not in schema or set(value) <= set(schema["properties"]), f"{at}: more in {value} than is told of"
     for name, inner in schema.get("properties", {}).items():
         if name in value:
             check(inner, value[name], whole, f"{at}.{name}")
@@ -149,6 +150,11 @@ def test_every_operation_its_success_and_its_errors(client):
     # What they leave.
     step = client("listStepRuns", process_run_id=run)["data"][0]["id"]
     client("listStepRuns", status=400)
+    for operation in ("listStepRuns", "listProcessRunOutputs"):
+        assert {p["name"] for p in client.operations[operation][2]["parameters"] if p["required"]} == {"workspace_id", "process_run_id"}
+    assert not [p for p in client.operations["listWorkItems"][2]["parameters"] if p["required"] and p["in"] == "query"]
+    waiting, = (client("listStepRuns", process_run_id=r["id"])["data"] for r in client("listProcessRuns", process_id=full, state="new")["data"])
+    assert waiting[0]["state"] == "awaiting_worker" and waiting[0]["state_updated_at"]
     client("listStepRuns", status=404, process_run_id=nobody)
     client("listStepRunsOfProcessRun", run)
     client("listStepRunsOfProcessRun", run, status=400, limit="x")
