@@ -148,15 +148,6 @@ static void settled(struct commit *commit, int status)
     finish(w, status);
 }
 
-static void open_flow(struct wish *w)
-{
-    struct house *h = w->house;
-
-    if (backend_local_flow(&w->record, config_workspace(h->config, w->record.workspace), config_process(h->config, w->record.process),
-                           &w->flow) != 0)
-        abort();
-}
-
 /* --- a run of one command ----------------------------------------------------------------------------------------- */
 
 /* The ids of the wish that are none of the run's inputs, and how many of the inputs it names. A new reference. */
@@ -231,6 +222,15 @@ static void wish_for_whole(struct wish *w)
 }
 
 /* --- whichever it is ---------------------------------------------------------------------------------------------- */
+
+static void open_flow(struct wish *w)
+{
+    struct house *h = w->house;
+
+    if (backend_local_flow(&w->record, config_workspace(h->config, w->record.workspace), config_process(h->config, w->record.process),
+                           &w->flow) != 0)
+        abort();
+}
 
 /* An item that a single command took goes through none. */
 static bool has_flow(const struct journal_read *items)

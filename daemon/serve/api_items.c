@@ -9,6 +9,7 @@
 
 #include "api.h"
 #include "belfry/base/file.h"
+#include "belfry/base/text.h"
 #include "belfry/core/event.h"
 
 enum side { SIDE_INPUT, SIDE_OUTPUT };
