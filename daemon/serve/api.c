@@ -16,21 +16,22 @@
 
 #define LIMIT_DEFAULT 50
 
-#define RUNS_QUERY "process_id state limit"
+#define RUN_STATE "state=new|in_progress|completed|unresolved|stopping"
+#define ITEM_STATE "state=new|pending|in_progress|failed|done"
 
 /* Literals stand before what they would also match. */
 const struct operation operations[] = {
     { "GET", "", "getWorkspace", NO_PERMISSION, api_workspace, NULL, false },
     { "GET", "/processes", "listProcesses", MAY_READ_PROCESSES, api_processes, "limit", false },
-    { "GET", "/process-runs", "listProcessRuns", MAY_READ_RUNS, api_runs, RUNS_QUERY, false },
-    { "GET", "/processes/{}/process-runs", "listProcessRunsOfProcess", MAY_READ_RUNS, api_runs_of_process, "state limit", false },
+    { "GET", "/process-runs", "listProcessRuns", MAY_READ_RUNS, api_runs, "process_id " RUN_STATE " limit", false },
+    { "GET", "/processes/{}/process-runs", "listProcessRunsOfProcess", MAY_READ_RUNS, api_runs_of_process, RUN_STATE " limit", false },
     { "GET", "/process-runs/{}", "getProcessRun", MAY_READ_PROCESSES, api_run, NULL, false },
     /* The vendor asks for read_runs alone: here, who may only read deletes nothing. */
     { "DELETE", "/process-runs/{}", "deleteProcessRun", MAY_TRIGGER_PROCESSES, api_run_delete, NULL, false },
     { "POST", "/process-runs/{}/stop", "stopProcessRun", MAY_TRIGGER_PROCESSES, api_stop, NULL, false },
     { "POST", "/processes/{}/process-runs", "startProcessRun", MAY_TRIGGER_PROCESSES, api_start, NULL, false },
     { "POST", "/processes/{}/process-runs-integrations", "startProcessRunQsAuth", MAY_TRIGGER_PROCESSES, api_start_by_token,
-      "token! with_handshake", true },
+      "token! with_handshake=asana", true },
     { "GET", "/outputs", "listProcessRunOutputs", MAY_READ_WORK_ITEMS, api_outputs, "process_run_id! limit", false },
     { "GET", "/process-runs/{}/outputs", "listOutputsOfProcessRun", MAY_READ_WORK_ITEMS, api_outputs_of_run, "limit", false },
     { "GET", "/step-runs", "listStepRuns", MAY_READ_PROCESSES, api_step_runs, "process_run_id! limit", false },
@@ -40,12 +41,12 @@ const struct operation operations[] = {
     { "GET", "/step-runs/{}/artifacts/{}", "getStepRunArtifact", MAY_READ_RUN_OUTPUTS, api_artifact, NULL, false },
     { "GET", "/step-runs/{}/console-messages", "listStepRunConsoleMessages", MAY_READ_RUN_OUTPUTS, api_console, "limit", false },
     { "GET", "/step-runs/{}/events", "listStepRunEvents", MAY_READ_RUN_OUTPUTS, api_events, "limit", false },
-    { "GET", "/work-items", "listWorkItems", MAY_READ_WORK_ITEMS, api_items, "process_id process_run_id state limit", false },
-    { "GET", "/processes/{}/work-items", "listWorkItemsOfProcess", MAY_READ_WORK_ITEMS, api_items_of_process, "state limit", false },
-    { "GET", "/process-runs/{}/work-items", "listWorkItemsOfProcessRun", MAY_READ_WORK_ITEMS, api_items_of_run, "state limit", false },
+    { "GET", "/work-items", "listWorkItems", MAY_READ_WORK_ITEMS, api_items, "process_id process_run_id " ITEM_STATE " limit", false },
+    { "GET", "/processes/{}/work-items", "listWorkItemsOfProcess", MAY_READ_WORK_ITEMS, api_items_of_process, ITEM_STATE " limit", false },
+    { "GET", "/process-runs/{}/work-items", "listWorkItemsOfProcessRun", MAY_READ_WORK_ITEMS, api_items_of_run, ITEM_STATE " limit", false },
     { "POST", "/work-items", "createWorkItem", MAY_WRITE_WORK_ITEMS, api_item_make, NULL, false },
     { "POST", "/work-items/batch", "runWorkItemBatchOperation", MAY_WRITE_WORK_ITEMS, api_batch, NULL, false },
-    { "GET", "/work-items/{}", "getWorkItem", MAY_READ_WORK_ITEMS, api_item, NULL, false },
+    { "GET", "/work-items/{}", "getWorkItem", MAY_READ_WORK_ITEMS, api_item, "include_data", false },
     { "POST", "/work-items/{}/payload", "updateWorkItemPayload", MAY_WRITE_WORK_ITEMS, api_item_payload, NULL, false },
     { "PUT", "/work-items/{}/payload", "updateWorkItemPayloadByPut", MAY_WRITE_WORK_ITEMS, api_item_payload, NULL, false },
     { "POST", "/work-items/{}/files", "createWorkItemFile", MAY_WRITE_WORK_ITEMS, api_item_file, NULL, false },

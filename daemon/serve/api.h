@@ -47,7 +47,7 @@ struct operation {
     const char *name;              /* operationId, the vendor's */
     unsigned permission;           /* enum permission, or NO_PERMISSION: any key of the workspace will do */
     operation_fn serve;            /* NULL: this version does not serve it, and says so */
-    const char *query;             /* its query arguments, for the reference: "!" is behind what is needed; NULL: none */
+    const char *query;             /* its query arguments, for the reference, "run_id! limit state=new|done"; "!": needed; NULL: none */
     bool token;                    /* the key comes as ?token= */
 };
 extern const struct operation operations[];
@@ -264,8 +264,9 @@ json_t *api_shape_files(const struct api_call *call, const char *item_id, const 
 /* --- api_schemas.c --- */
 struct operation_shape {
     const char *name;              /* of the operation */
-    const char *body;              /* the schema of what it takes; NULL: nothing */
-    const char *answer;            /* and gives; "[X]": a page of X */
+    const char *summary;           /* what it is for */
+    const char *body;              /* the schema of what it takes, "X?" when it may be left out; NULL: nothing */
+    const char *answer;            /* and gives; "[X]": a page of X; NULL: it never succeeds */
     const char *errors;            /* its own, "400 404" */
 };
 extern const struct operation_shape operation_shapes[];

@@ -3,26 +3,64 @@
 
 #include "api.h"
 
-static const char *const segments[] = { "processes", "process_id", "process-runs", "process_run_id", "step-runs", "step_run_id",
-    "artifacts", "artifact_id", "workers", "worker_id", "worker-groups",
-    "worker_group_id", "link-tokens", "link_token_id", "task-packages", "task_package_id", "assistants", "assistant_id", "assistant-runs",
-    "assistant_run_id", "work-items", "work_item_id", "assets", "asset_id", "uploads", "upload_id", "webhooks", "webhook_id",
-    NULL };
+/* What a place holder behind a segment is called, and what a path with it is about; the last one's word counts. */
+static const struct segment {
+    const char *name, *id, *subject;
+} segments[] = {
+    { "processes", "process_id", "Processes" }, { "process-runs", "process_run_id", "Process runs" },
+    { "process-runs-integrations", NULL, "Process runs" }, { "step-runs", "step_run_id", "Step runs" }, { "artifacts", "artifact_id", NULL },
+    { "outputs", NULL, "Work items" }, { "work-items", "work_item_id", "Work items" }, { "assets", "asset_id", "Assets" },
+    { "uploads", "upload_id", NULL }, { "webhooks", "webhook_id", "Webhooks" }, { "workers", "worker_id", "Workers" },
+    { "worker-groups", "worker_group_id", "Workers" }, { "link-tokens", "link_token_id", NULL },
+    { "task-packages", "task_package_id", "Task packages" }, { "assistants", "assistant_id", "Assistants" },
+    { "assistant-runs", "assistant_run_id", "Assistants" },
+};
 
-/* What a place holder behind that segment is called. */
-static const char *name_of(const char *segment, size_t len)
+static const struct segment *segment_of(const char *text, size_t len)
 {
-    for (size_t i = 0; segments[i] != NULL; i += 2) {
-        if (strlen(segments[i]) == len && strncmp(segments[i], segment, len) == 0)
-            return segments[i + 1];
+    static const struct segment other = { "", "id", NULL };
+
+    for (size_t i = 0; i < sizeof segments / sizeof *segments; i++) {
+        if (strlen(segments[i].name) == len && strncmp(segments[i].name, text, len) == 0)
+            return &segments[i];
     }
-    return "id";
+    return &other;
 }
 
-static void add_parameter(json_t *list, const char *name, const char *where, bool required)
+static const char *subject_of(const char *path)
 {
-    (void)json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:{s:s}}", "name", name, "in", where, "required", (int)required,
-                                                "schema", "type", strcmp(name, "limit") == 0 ? "number" : "string"));
+    const char *subject = "Workspace";
+
+    while (*path != '\0') {
+        size_t len = strcspn(++path, "/");
+        const struct segment *segment = segment_of(path, len);
+
+        subject = segment->subject != NULL ? segment->subject : subject;
+        path += len;
+    }
+    return subject;
+}
+
+/* `values`: "a|b", or NULL: any. */
+static json_t *schema_of_parameter(const char *name, const char *values, size_t len)
+{
+    const char *type = strcmp(name, "limit") == 0 ? "number" : strcmp(name, "include_data") == 0 ? "boolean" : "string";
+    json_t *schema = json_pack("{s:s}", "type", type), *list = json_array();
+
+    for (size_t at = 0, n; values != NULL && at < len; at += n + 1) {
+        n = strcspn(values + at, "| ");
+        (void)json_array_append_new(list, json_stringn(values + at, n));
+    }
+    if (values != NULL)
+        (void)json_object_set(schema, "enum", list);
+    json_decref(list);
+    return schema;
+}
+
+static void add_parameter(json_t *list, const char *name, const char *where, bool required, json_t *schema)
+{
+    (void)json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:o}", "name", name, "in", where, "required", (int)required,
+                                                "schema", schema));
 }
 
 /* "/processes/{}/process-runs" with its place holders named. */
@@ -31,14 +69,14 @@ static json_t *write_path(const char *path, struct buf *out)
     json_t *parameters = json_array();
     const char *segment = path;
 
-    add_parameter(parameters, "workspace_id", "path", true);
+    add_parameter(parameters, "workspace_id", "path", true, schema_of_parameter("workspace_id", NULL, 0));
     buf_adds(out, "/workspaces/{workspace_id}");
     for (const char *c = path; *c != '\0'; c++) {
         if (c[0] == '{') {
-            const char *name = name_of(segment, (size_t)(c - 1 - segment));
+            const char *name = segment_of(segment, (size_t)(c - 1 - segment))->id;
 
             buf_addf(out, "{%s}", name);
-            add_parameter(parameters, name, "path", true);
+            add_parameter(parameters, name, "path", true, schema_of_parameter(name, NULL, 0));
             c++;
             continue;
         }
@@ -54,12 +92,14 @@ static void add_query(json_t *parameters, const char *query)
     char name[64];
 
     while (query != NULL && *query != '\0') {
-        size_t len = strcspn(query, "! ");
+        size_t len = strcspn(query, " "), name_len = strcspn(query, "!= ");
+        bool needed = query[name_len] == '!';
+        const char *values = query[name_len + needed] == '=' ? query + name_len + needed + 1 : NULL;
 
-        memcpy(name, query, len);
-        name[len] = '\0';
-        add_parameter(parameters, name, "query", query[len] == '!');
-        query += len + strspn(query + len, "! ");
+        memcpy(name, query, name_len);
+        name[name_len] = '\0';
+        add_parameter(parameters, name, "query", needed, schema_of_parameter(name, values, values != NULL ? (size_t)(query + len - values) : 0));
+        query += len + strspn(query + len, " ");
     }
 }
 
@@ -93,12 +133,25 @@ static json_t *schema_of(const char *name)
                      reference_to(name + 1, strlen(name) - 2));
 }
 
+static json_t *content_of(json_t *schema)
+{
+    return json_pack("{s:{s:o}}", "application/json", "schema", schema);
+}
+
+static void add_body(json_t *operation, const char *schema)
+{
+    size_t len = strcspn(schema, "?");
+
+    (void)json_object_set_new(operation, "requestBody", json_pack("{s:b, s:o}", "required", schema[len] == '\0', "content",
+                                                                  content_of(reference_to(schema, len))));
+}
+
 static void add_response(json_t *responses, const char *status, const char *about, const char *schema)
 {
     json_t *response = json_pack("{s:s}", "description", about);
 
     if (schema != NULL)
-        (void)json_object_set_new(response, "content", json_pack("{s:{s:o}}", "application/json", "schema", schema_of(schema)));
+        (void)json_object_set_new(response, "content", content_of(schema_of(schema)));
     (void)json_object_set_new(responses, status, response);
 }
 
@@ -115,42 +168,63 @@ static void add_errors(json_t *responses, const char *errors)
     }
 }
 
-static json_t *describe(const struct operation *op, json_t *parameters)
+static void add_responses(json_t *responses, const struct operation *op, const struct operation_shape *shape)
 {
-    json_t *o = json_pack("{s:s}", "operationId", op->name), *responses = json_object();
-    const struct operation_shape *shape = shape_of(op);
+    if (shape->answer != NULL)
+        add_response(responses, "200", "OK", shape->answer);
+    add_response(responses, "401", "no key, or none that is good", "Error");
+    add_response(responses, "403", "the key may not do that", "Error");
+    if (op->serve == NULL)
+        add_response(responses, "501", "not served by this version of Belfry", "Error");
+    else if (shape->answer == NULL)
+        add_response(responses, "404", "always: this workspace is a machine, and has none", "Error");
+    else
+        add_errors(responses, shape->errors);
+}
+
+static json_t *describe(const struct operation *op, const struct operation_shape *shape, json_t *parameters)
+{
+    json_t *o = json_pack("{s:s, s:s, s:[s]}", "operationId", op->name, "summary", shape->summary, "tags", subject_of(op->path));
+    json_t *responses = json_object();
 
     add_query(parameters, op->query);
     (void)json_object_set_new(o, "parameters", parameters);
     if (op->permission != NO_PERMISSION)
         (void)json_put(o, "x-permission", permission_name((enum permission)op->permission));
     (void)json_object_set_new(o, "security", json_pack("[{s:[]}]", op->token ? "token" : "key"));
-    if (shape != NULL && shape->body != NULL)
-        (void)json_object_set_new(o, "requestBody", json_pack("{s:{s:{s:o}}}", "content", "application/json", "schema", schema_of(shape->body)));
-    if (op->serve != NULL && shape != NULL)
-        add_response(responses, "200", "OK", shape->answer);
-    add_response(responses, "401", "no key, or none that is good", "Error");
-    add_response(responses, "403", "the key may not do that", "Error");
-    if (op->serve == NULL)
-        add_response(responses, "501", "not served by this version of Belfry", "Error");
-    else
-        add_errors(responses, shape != NULL ? shape->errors : "404");
+    if (shape->body != NULL)
+        add_body(o, shape->body);
+    add_responses(responses, op, shape);
     (void)json_object_set_new(o, "responses", responses);
     return o;
 }
 
+/* The subjects in the order in which they come. */
+static void add_tag(json_t *tags, const char *subject)
+{
+    const json_t *tag;
+    size_t i;
+
+    json_array_foreach(tags, i, tag) {
+        if (strcmp(json_str(tag, "name"), subject) == 0)
+            return;
+    }
+    (void)json_array_append_new(tags, json_pack("{s:s}", "name", subject));
+}
+
 void serve_reference(struct serve_room *room, struct http_exchange *x, const struct route_args *args)
 {
-    json_t *paths = json_object(), *whole;
+    json_t *paths = json_object(), *tags = json_array(), *whole;
     struct buf path = { 0 };
 
     (void)room;
     (void)args;
     for (size_t i = 0; i < operation_count; i++) {
         const struct operation *op = &operations[i];
+        const struct operation_shape *shape = shape_of(op);
         json_t *parameters, *item;
 
-        if (strchr(op->path, '*') != NULL)   /* another spelling of a row above */
+        if (shape == NULL)   /* another spelling of a row above */
             continue;
         buf_reset(&path);
         parameters = write_path(op->path, &path);
@@ -161,13 +235,15 @@ void serve_reference(struct serve_room *room, struct http_exchange *x, const str
         }
         (void)json_object_set_new(item, strcmp(op->method, "GET") == 0 ? "get" : strcmp(op->method, "POST") == 0 ? "post"
                                         : strcmp(op->method, "PUT") == 0 ? "put" : "delete",
-                                  describe(op, parameters));
+                                  describe(op, shape, parameters));
+        add_tag(tags, subject_of(op->path));
     }
     buf_close(&path);
-    whole = json_pack("{s:s, s:{s:s, s:s}, s:[{s:s}], s:o, s:{s:{s:{s:s, s:s, s:s, s:s}, s:{s:s, s:s, s:s}}}}", "openapi", "3.0.3", "info",
-                      "title", "Control Room API of local workspaces, served by Belfry", "version", BELFRY_VERSION, "servers", "url",
-                      "/api/v1", "paths", paths, "components", "securitySchemes", "key", "type", "apiKey", "in", "header", "name",
-                      "Authorization", "description", "RC-WSKEY and the key", "token", "type", "apiKey", "in", "query", "name", "token");
+    whole = json_pack("{s:s, s:{s:s, s:s}, s:[{s:s}], s:o, s:o, s:{s:{s:{s:s, s:s, s:s, s:s}, s:{s:s, s:s, s:s}}}}", "openapi", "3.0.3",
+                      "info", "title", "Control Room API of local workspaces, served by Belfry", "version", BELFRY_VERSION, "servers",
+                      "url", "/api/v1", "tags", tags, "paths", paths, "components", "securitySchemes", "key", "type", "apiKey", "in",
+                      "header", "name", "Authorization", "description", "RC-WSKEY and the key", "token", "type", "apiKey", "in", "query",
+                      "name", "token");
     (void)json_object_set_new(json_object_get(whole, "components"), "schemas", json_stored(api_schemas));
     serve_json(x, 200, whole);
 }

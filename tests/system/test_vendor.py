@@ -115,6 +115,7 @@ def test_every_operation_its_success_and_its_errors(client):
     client("getWorkspace")
     process = {p["name"]: p["id"] for p in client("listProcesses")["data"]}
     client("listProcesses", limit=1)
+    client("listProcesses", status=400, limit="x")
     good, long, full, flow = (process[n] for n in ("good", "long", "full", "flow"))
 
     # Starts, in all their forms.
@@ -262,6 +263,47 @@ def test_every_operation_its_success_and_its_errors(client):
                {(name, status) for name in client.operations for status in (401, 403)}
     missed = declared - client.seen
     assert not {m for m in missed if m[1] not in (409,)} and {m for m in missed if m[1] == 409} <= {("startProcessRunQsAuth", 409)}, missed
+
+
+def test_each_operation_is_described_as_it_is_answered(client):
+    assert len(client.operations) == 70
+    subjects = [tag["name"] for tag in client.reference["tags"]]
+    assert len(set(subjects)) == len(subjects)
+    for name, (_, _, about) in client.operations.items():
+        assert about["summary"] and about["tags"] and set(about["tags"]) <= set(subjects), name
+        answers = set(about["responses"]) - {"401", "403"}
+        assert "200" in answers or answers in ({"501"}, {"404"}), name
+        assert "200" not in answers or "400" in answers or "limit" not in [p["name"] for p in about["parameters"]], name
+    assert {t for _, _, about in client.operations.values() for t in about["tags"]} == set(subjects)
+
+    process = next(p["id"] for p in client("listProcesses")["data"] if p["name"] == "good")
+    item = client("createWorkItem", body={"process": {"id": process}, "payload": 1})["id"]
+    places = {"process_id": process, "work_item_id": item, "process_run_id": client("startProcessRun", process)["id"],
+              "asset_id": client("createAsset", body={"name": "a"})["id"]}
+
+    def call(name, status=200, **query):
+        names = re.findall(r"\{(\w+)\}", client.operations[name][1])[1:]
+        return client(name, *[places[n] for n in names], status=status, **query)
+
+    ended(client, places["process_run_id"])
+    chosen, needed = set(), set()
+    for name, (_, _, about) in client.operations.items():
+        token = {"token": client.key} if name == "startProcessRunQsAuth" else {}
+        for parameter in about["parameters"]:
+            for value in parameter["schema"].get("enum", ()):
+                call(name, **{parameter["name"]: value}, **token)
+                call(name, 400, **{parameter["name"]: value + "x"}, **token)
+                chosen.add((name, parameter["name"]))
+        if "requestBody" in about:
+            required = about["requestBody"]["required"]
+            call(name, 400 if required else 200, **token)
+            needed |= {name} if required else set()
+    assert chosen == {("startProcessRunQsAuth", "with_handshake"), *((name, "state") for name in client.operations if re.fullmatch(
+        "list(ProcessRuns|ProcessRunsOfProcess|WorkItems|WorkItemsOfProcess|WorkItemsOfProcessRun)", name))}
+    assert len(needed) == 10 and "stopProcessRun" in needed and "startProcessRun" not in needed
+    data, = [p for p in client.operations["getWorkItem"][2]["parameters"] if p["in"] == "query"]
+    assert data["name"] == "include_data" and data["schema"] == {"type": "boolean"} and not data["required"]
+    assert [client("getWorkItem", item, include_data=word)["payload"] for word in ("true", "false")] == [1, 1]
 
 
 def test_the_page_of_the_reference(client):
