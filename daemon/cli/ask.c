@@ -55,14 +55,22 @@ static int say_unreached(const struct cli *cli, const struct http_request *r)
     return cli_fail(CLI_NO_DAEMON, "no belfryd answers on %s: %s", cli->socket, r->error.text);
 }
 
+static int exit_code_of(long http_status, const char *code)
+{
+    if (http_status == 401 || http_status == 403)
+        return CLI_NOT_ALLOWED;
+    if (strcmp(code, "bad_query") == 0)
+        return CLI_USAGE;
+    return strcmp(code, "bad_configuration") == 0 ? CLI_BAD_CONFIG : CLI_FAILED;
+}
+
 /* The daemon's refusal, in its own words. */
 static int say_refused(const struct http_request *r, bool quiet)
 {
     json_t *body = json_stored(buf_str(&r->answer));
     const json_t *error = json_object_get(body, "error");
     const char *code = json_str(error, "code"), *message = json_str(error, "message");
-    int exit_code = r->http_status == 401 || r->http_status == 403 ? CLI_NOT_ALLOWED
-                    : code != NULL && strcmp(code, "bad_configuration") == 0 ? CLI_BAD_CONFIG : CLI_FAILED;
+    int exit_code = exit_code_of(r->http_status, code != NULL ? code : "");
     struct buf shown = { 0 };
 
     if (!quiet) {
@@ -152,11 +160,16 @@ int cli_fetch(struct cli *cli, const char *path, struct buf *into, int fd)
 
 /* --- a run by part of its id -------------------------------------------------------------------------------------- */
 
-static bool is_part_of(const char *word, const char *id)
+static bool may_be_part(const char *word)
+{
+    return strlen(word) >= LEAST_OF_AN_ID && strspn(word, "0123456789abcdef-") == strlen(word);
+}
+
+bool cli_is_part_of(const char *word, const char *id)
 {
     size_t len = strlen(word), id_len = strlen(id);
 
-    return len <= id_len && (strncmp(id, word, len) == 0 || strcmp(id + id_len - len, word) == 0);
+    return may_be_part(word) && len <= id_len && (strncmp(id, word, len) == 0 || strcmp(id + id_len - len, word) == 0);
 }
 
 static int choose(const char *word, const json_t *runs, char id[ID_SIZE])
@@ -169,7 +182,7 @@ static int choose(const char *word, const json_t *runs, char id[ID_SIZE])
     json_array_foreach(runs, i, run) {
         const char *one = json_str(run, "id");
 
-        if (one == NULL || !id_is_uuid(one) || !is_part_of(word, one))
+        if (one == NULL || !id_is_uuid(one) || !cli_is_part_of(word, one))
             continue;
         if (found++ < 10)
             buf_addf(&candidates, "\n  %s  %s  %s", one, json_str(run, "process"), json_str(run, "state"));
@@ -193,7 +206,7 @@ int cli_run_id(struct cli *cli, const char *word, char id[ID_SIZE])
         memcpy(id, word, ID_SIZE);
         return CLI_DONE;
     }
-    if (strlen(word) < LEAST_OF_AN_ID || strspn(word, "0123456789abcdef-") != strlen(word))
+    if (!may_be_part(word))
         return cli_fail(CLI_USAGE, "\"%s\" is no run: at least %d characters of its id are needed, from the beginning or the end",
                         word, LEAST_OF_AN_ID);
     buf_addf(&path, "/belfry/v1/runs?n=%d", RECENT_RUNS);

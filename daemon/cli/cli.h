@@ -84,6 +84,8 @@ int cli_get(struct cli *cli, const char *path, json_t **answer);
 int cli_fetch(struct cli *cli, const char *path, struct buf *into, int fd);
 /* Appends a name as a segment of a path, or a value of a query. */
 void cli_percent(struct buf *path, const char *text);
+/* Whether a word is an id's beginning or end, and long enough for one. */
+bool cli_is_part_of(const char *word, const char *id);
 /* The id of a run that is named by all, the beginning or the end of it. 0 or an exit code. */
 int cli_run_id(struct cli *cli, const char *word, char id[ID_SIZE]);
 
@@ -110,13 +112,15 @@ struct cli_table {
     const char *const *titles;
     char **cells;             /* rows * columns */
     const char **colors;      /* of each cell, "" for none */
+    unsigned whole;           /* bits of the columns that are never cut */
+    unsigned yielding;        /* and of those that are cut before all others */
     size_t rows, cap;
 };
 
 void cli_table_init(struct cli_table *table, const char *const *titles, size_t columns);
 /* Appends a row; each cell's text is made fit for a terminal. colors may be NULL. */
 void cli_table_add(struct cli_table *table, const char *const *cells, const char *const *colors);
-/* Prints and frees it; the widest column gives way when the terminal is too narrow. */
+/* Prints and frees it; the widest column that may gives way when the terminal is too narrow. */
 void cli_table_print(const struct cli *cli, struct cli_table *table);
 /* How many columns of a terminal a text takes. */
 size_t cli_width(const char *text);
@@ -136,6 +140,8 @@ int command_retry(struct cli *cli);
 int command_pause(struct cli *cli);
 int command_resume(struct cli *cli);
 int command_keys(struct cli *cli);
+/* The names of permissions, for its help. */
+void keys_print_permissions(void);
 int command_reload(struct cli *cli);
 
 extern const struct cli_option next_options[];

@@ -33,7 +33,8 @@ const struct cli_command cli_commands[] = {
     { "resume", "TRIGGER", 1, 1, "let a paused trigger ring again", NULL, NULL, command_resume },
     { "keys", "VERB [ID]", 1, 2, "API keys of local workspaces: list, add, show, edit, remove",
       "keys list [-w W]\nkeys add -w W -n NAME -p P,P… [--expires TIME]     prints the key\nkeys show ID\n"
-      "keys edit ID [-n NAME] [-p P,P…] [--expires TIME]\nkeys remove ID", keys_options, command_keys },
+      "keys edit ID [-n NAME] [-p P,P…] [--expires TIME]\nkeys remove ID\n"
+      "ID is a key's id, as much of its beginning or end as no other has, or its name.", keys_options, command_keys },
     { "reload", "", 0, 0, "let the daemon read its configuration again, all or nothing", NULL, NULL, command_reload },
     { .name = NULL },
 };
@@ -65,6 +66,14 @@ static int fail_with_nearest(const char *what, const char *word, const char *con
 
 /* --- help --------------------------------------------------------------------------------------------------------- */
 
+/* Counted in columns, not in bytes. */
+static void print_row(const char *left, size_t width, const char *about)
+{
+    size_t wide = cli_width(left);
+
+    (void)printf("  %s%*s %s\n", left, wide < width ? (int)(width - wide) : 0, "", about);
+}
+
 static void print_options(const struct cli_option *options)
 {
     for (const struct cli_option *o = options; o != NULL && o->name != NULL; o++) {
@@ -74,7 +83,7 @@ static void print_options(const struct cli_option *options)
 
         if (o->value != NULL)
             (void)snprintf(left + n, sizeof left - (size_t)n, " %s", o->value);
-        (void)printf("  %-24s %s\n", left, o->about);
+        print_row(left, 24, o->about);
     }
 }
 
@@ -88,6 +97,8 @@ static int print_help(const struct cli_command *command)
         if (command->options != NULL)
             (void)printf("\n");
         print_options(command->options);
+        if (command->run == command_keys)
+            keys_print_permissions();
         return CLI_DONE;
     }
     (void)printf("usage: belfry [-c FILE | -s SOCKET] [--json] COMMAND\n\n");
@@ -95,9 +106,9 @@ static int print_help(const struct cli_command *command)
         char left[48];
 
         (void)snprintf(left, sizeof left, "%s %s", c->name, c->words);
-        (void)printf("  %-20s %s\n", left, c->about);
+        print_row(left, 20, c->about);
     }
-    (void)printf("  %-20s %s\n\n", "help [COMMAND]", "this, or more of a command");
+    print_row("help [COMMAND]", 20, "this, or more of a command\n");
     (void)printf("  -c FILE     the configuration that names the daemon's socket (default: %s)\n", config_default_path());
     (void)printf("  -s SOCKET   the daemon's socket itself (also: $BELFRY_SOCKET)\n");
     (void)printf("  --json      for programs: what the daemon says, as JSON\n");

@@ -54,6 +54,18 @@ void cli_table_add(struct cli_table *t, const char *const *cells, const char *co
     t->rows++;
 }
 
+/* The column to take from next, or `columns` when none can give any more. */
+static size_t column_to_cut(const struct cli_table *t, const size_t widths[CLI_COLUMNS_MAX], unsigned among)
+{
+    size_t widest = t->columns;
+
+    for (size_t c = 0; c < t->columns; c++) {
+        if ((among & (1u << c)) != 0 && widths[c] > LEAST_COLUMN && (widest == t->columns || widths[c] > widths[widest]))
+            widest = c;
+    }
+    return widest;
+}
+
 static void measure(const struct cli *cli, const struct cli_table *t, size_t widths[CLI_COLUMNS_MAX])
 {
     size_t total = 0;
@@ -68,13 +80,13 @@ static void measure(const struct cli *cli, const struct cli_table *t, size_t wid
         total += widths[c] + (c > 0 ? GAP : 0);
     }
     while (cli->columns > 0 && total > (size_t)cli->columns) {
-        size_t widest = 0;
+        size_t c = column_to_cut(t, widths, t->yielding);
 
-        for (size_t c = 1; c < t->columns; c++)
-            widest = widths[c] > widths[widest] ? c : widest;
-        if (widths[widest] <= LEAST_COLUMN)
+        if (c == t->columns)
+            c = column_to_cut(t, widths, ~t->whole);
+        if (c == t->columns)
             return;
-        widths[widest]--;
+        widths[c]--;
         total--;
     }
 }

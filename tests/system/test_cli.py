@@ -126,6 +126,7 @@ def test_status(cli):
     ([], 2, ""), (["rnu"], 2, "do you mean run"), (["runs", "--stat", "x"], 2, "do you mean state"), (["show"], 2, "RUN has to follow"),
     (["show", "a", "b"], 2, "too many"), (["run"], 2, "PROCESS"), (["runs", "-n", "0"], 2, "no number"), (["runs", "-n"], 2, "has to follow"),
     (["run", "nope"], 1, "no process nope"), (["runs", "--since", "x"], 2, "no time"), (["status", "--json=1"], 2, "no value"),
+    (["runs", "--state", "bogus"], 2, "no such state"),
 ])
 def test_misuse(cli, words, code, said):
     done = cli.cli(*words, check=False)

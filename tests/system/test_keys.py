@@ -1,6 +1,7 @@
 """API keys: made, viewed, edited, removed, and what of them reaches the disk."""
 import json
 import re
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -99,4 +100,78 @@ def test_who_may_and_where(daemon):
     for words in (["keys"], ["keys", "add"], ["keys", "show"], ["keys", "burn", "x"], ["keys", "add", "-w", "here", "-n", "x"]):
         assert daemon.cli(*words, check=False).returncode == 2
     bad = daemon.cli("keys", "add", "-w", "here", "-n", "x", "-p", "read_run", check=False)
-    assert bad.returncode == 1 and "do you mean" in bad.stderr
+    assert bad.returncode == 2 and "--permissions" in bad.stderr and "do you mean" in bad.stderr
+
+
+def test_a_key_by_its_name_or_part_of_its_id(daemon):
+    daemon.start("")
+    for name in ("ci", "twin", "twin", "deadbeef"):
+        add(daemon, name=name)
+    made = keys(daemon)
+    ids = [k["id"] for k in made]
+    for i, words in ((0, ("ci", ids[0], ids[0][-8:], ids[0][:-1])), (3, ("deadbeef",))):
+        for word in words:
+            assert json.loads(daemon.cli("--json", "keys", "show", word).stdout)["id"] == ids[i], word
+    for verb in (("show",), ("edit",), ("remove",)):
+        both = daemon.cli("keys", *verb, "twin", *(["-n", "x"] if verb == ("edit",) else []), check=False)
+        assert both.returncode == 1 and ids[1] in both.stderr and ids[2] in both.stderr and ids[0] not in both.stderr
+        none = daemon.cli("keys", *verb, "c", *(["-n", "x"] if verb == ("edit",) else []), check=False)
+        assert none.returncode == 1 and 'no key is named "c"' in none.stderr
+    assert keys(daemon) == made
+    assert daemon.cli("keys", "edit", ids[1][-8:], "-n", "other").returncode == 0
+    assert "the key " + ids[2] in daemon.cli("keys", "remove", "twin").stdout
+    assert sorted(k["name"] for k in keys(daemon)) == ["ci", "deadbeef", "other"]
+
+
+def test_the_list_shows_whole_ids(daemon):
+    daemon.start("")
+    add(daemon, permissions="all")
+    add(daemon, name="a-name-of-some-length", permissions="read_runs,read_processes,read_work_items")
+    for columns in (60, 80, 200):
+        lines = daemon.cli("keys", "list", env={"COLUMNS": str(columns), "LC_ALL": "C.UTF-8"}).stdout.splitlines()
+        for key, line in zip(keys(daemon), lines[1:], strict=True):
+            assert line.startswith(key["id"] + "  "), line
+        assert lines[1].endswith("all") and all(len(line) <= columns for line in lines) or columns == 60
+        assert ("Processes.read_work_items" in lines[2]) == (columns == 200)
+    assert "never used" in daemon.cli("keys", "show", "ci").stdout
+
+
+MISUSE = (
+    (["add", "-w", "here", "-n", "x", "-p", ""], "--permissions: a key needs one"), (["add", "-w", "here", "-n", "x", "-p", " , "], "needs one"),
+    (["edit", "ci", "-p", ""], "needs one"), (["edit", "ci"], "what changes"), (["edit", "ci", "-w", "here"], "edit takes no --workspace"),
+    (["show", "ci", "-n", "x"], "show takes no --name"), (["remove", "ci", "-p", "all"], "remove takes no --permissions"),
+    (["list", "--expires", "1d"], "list takes no --expires"), (["edit", "ci", "-p", "read_run"], "do you mean"),
+    (["edit", "ci", "-n", ""], "name has to be"),
+    *((["edit", "ci", "--expires", word], "--expires: ") for word in
+      ("", "soon", "2027-02-30", "2027-01-01x", "2001-01-01", "0", "2001-01-01T00:00:00Z", "9999999999d")))
+
+
+def test_misuse(daemon):
+    daemon.start("")
+    add(daemon)
+    before = keys(daemon)
+    for words, said in MISUSE:
+        done = daemon.cli("keys", *words, check=False)
+        assert done.returncode == 2 and said in done.stderr, done
+    assert keys(daemon) == before
+
+
+def test_until_when_a_key_is_good(daemon):
+    daemon.start("")
+    add(daemon)
+
+    def expires(text):
+        return json.loads(daemon.cli("--json", "keys", "edit", "ci", "--expires", text, env={"TZ": "Europe/Helsinki"}).stdout).get("expires_at")
+    assert expires("2099-07-01T12:00:00+02:00") == "2099-07-01T10:00:00.000Z"
+    assert expires("2099-07-01") == "2099-06-30T21:00:00.000Z"   # when that day begins
+    assert abs(datetime.fromisoformat(expires("30d")) - datetime.now(timezone.utc) - timedelta(days=30)) < timedelta(minutes=5)
+    assert expires("never") is None
+
+
+def test_the_help_names_every_permission(daemon):
+    daemon.start("")
+    add(daemon, permissions="all")
+    shown = daemon.cli("help", "keys", env={"LC_ALL": "C.UTF-8"}).stdout
+    assert all(f"  {name} " in shown for name in keys(daemon)[0]["permissions"])
+    abouts = [line for line in shown.splitlines() if line.startswith("  -") or line.startswith("      --")]
+    assert len({line.index("add") if "list" not in line else line.index("list") for line in abouts}) == 1, shown

@@ -22,6 +22,8 @@ enum permission {
 #define PERMISSIONS_ALL ((UINT32_C(1) << PERMISSIONS) - 1)
 
 const char *permission_name(enum permission permission);
+/* What it allows, for people. */
+const char *permission_about(enum permission permission);
 /* Names separated by commas or white space; "all" is all of them. 0, or BF_EINVAL with the nearest name in *err. */
 int permissions_parse(const char *text, uint32_t *set, struct error *err);
 /* The names, in order, separated by spaces. */
