@@ -18,7 +18,7 @@ packaging_man_conf_page_LDADD = $(BELFRY_LIBS)
 CLEANFILES += packaging/man/belfry.conf.5
 
 packaging/man/belfry.conf.5: packaging/man/conf_page$(EXEEXT)
-	$(AM_V_GEN)packaging/man/conf_page$(EXEEXT) | sed 's/^\.Dd .*/.Dd November 24, 2026/' > $@.tmp && mv $@.tmp $@
+	$(AM_V_GEN)packaging/man/conf_page$(EXEEXT) | sed 's/^\.Dd .*/.Dd November 25, 2026/' > $@.tmp && mv $@.tmp $@
 
 # Completion goes where bash looks for it below the prefix.
 completionsdir = $(datadir)/bash-completion/completions

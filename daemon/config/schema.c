@@ -183,7 +183,10 @@ static const struct key_row schedule_keys[] = {
     { "process", KEY_REF, offsetof(struct schedule_config, process), NULL, "process", 0, 0,
       "The process to run." },
     { "cron", KEY_CUSTOM, offsetof(struct schedule_config, cron_text), NULL, NULL, 0, 0,
-      "Five fields, or six with seconds first; or @hourly, @daily, @weekly, @monthly, @yearly." },
+      "Five fields, or six with seconds first; or @hourly, @daily, @weekly, @monthly, @yearly. They take names, ranges, steps and"
+      " lists. A day of the month may also be L (the last), L-3 (three before it), LW (the last weekday) or 15W (the weekday nearest"
+      " to the 15th); a weekday 5L (the last Friday) or fri#2 (the second); any field H, a value that is hashed from the schedule's"
+      " name. With both day fields given, either may match." },
     { "every", KEY_DURATION, offsetof(struct schedule_config, timing.every_ms), NULL, NULL, 1000, 0,
       "Or an interval, counted from the epoch, or from start." },
     { "timezone", KEY_CUSTOM, offsetof(struct schedule_config, timing.zone), "", NULL, 0, 0,
@@ -207,10 +210,11 @@ static const struct key_row schedule_keys[] = {
     { "catchup_window", KEY_DURATION, offsetof(struct schedule_config, catchup_window_ms), "1d", NULL, 0, 0,
       "Due times missed longer ago than this are dropped." },
     { "dst_gap", KEY_CUSTOM, offsetof(struct schedule_config, timing.gap), NULL, "- after skip shift", 0, 0,
-      "A local time that a clock change skips: fire at the first instant after the gap, not at all, or as late "
-      "as the gap is long." },
+      "after, skip or shift: a local time that a clock change skips fires at the first instant after the gap, not at all, or as"
+      " late as the gap is long. Unset, after; a schedule whose minute or hour begins with * follows elapsed time." },
     { "dst_repeat", KEY_CUSTOM, offsetof(struct schedule_config, timing.repeat), NULL, "- first last both", 0, 0,
-      "A local time that comes twice: fire at the first, the last, or both." },
+      "first, last or both: when a local time fires that comes twice. Unset, first; a schedule whose minute or hour begins with *"
+      " follows elapsed time." },
     { "input", KEY_PROGRAM, offsetof(struct schedule_config, input), NULL, NULL, 0, 0,
       "As in the process, and instead of it." },
     { "paused", KEY_BOOL, offsetof(struct schedule_config, paused), "no", NULL, 0, 0,

@@ -18,15 +18,16 @@ static const char head[] =
     "An unknown kind or key, a key that comes twice, a bad value, a reference to what is not there: all of them are said at once,\n"
     "with file and line, and nothing is started or changed.\n.Pp\n"
     "A secret is never a bare value.\nA key described as a secret below stands for three:\n"
-    ".Bl -tag -width Ds\n.It Ar key Ns Li _file No = Ar PATH\nits first line; refused when the group or others may write the file,\n"
+    ".Bl -tag -width Ds\n.It Ar key Ns Li _file No = Ar PATH\na file: its first line, in\n.Li [secret]\nthe whole of it; refused when the group or others may write the file,\n"
     "warned about when they may read it\n.It Ar key Ns Li _env No = Ar NAME\nan environment variable of the daemon\n"
     ".It Ar key Ns Li _credential No = Ar NAME\na credential of\n.Xr systemd.exec 5\n.Pq LoadCredential\n.El\n";
 
 static const char tail[] =
     ".Sh EVENTS\nEvery firing is one JSON object, and a run's record keeps it:\n.Bd -literal -offset indent\n"
     "{\"id\", \"trigger\": {\"kind\", \"name\"}, \"time\", \"due\"?,\n \"file\"?, \"files\"?, \"request\"?, \"by\"?}\n.Ed\n.Pp\n"
-    "Times are RFC 3339 in UTC with milliseconds.\nA file is\n.Li {\"path\", \"name\", \"dir\", \"size\", \"mtime\", \"sha256\"?} ,\n"
-    "a request\n.Li {\"method\", \"path\", \"query\", \"headers\", \"body\", \"remote\"} ,\n"
+    "Times are RFC 3339 in UTC with milliseconds.\nA file is\n"
+    ".Li {\\(dqpath\\(dq, \\(dqname\\(dq, \\(dqdir\\(dq, \\(dqsize\\(dq, \\(dqmtime\\(dq, \\(dqsha256\\(dq?} ,\na request\n"
+    ".Li {\\(dqmethod\\(dq, \\(dqpath\\(dq, \\(dqquery\\(dq, \\(dqheaders\\(dq, \\(dqbody\\(dq, \\(dqremote\\(dq} ,\n"
     "its body parsed when it is JSON or a form.\nThe programs\n.Li input , when\nand\n.Li key\nare\n.Xr jq 1\n"
     "programs over that object, run in a confined process of their own.\n"
     ".Sh FILES\n.Bl -tag -width Ds\n.It Pa " BELFRY_SYSCONFDIR "/belfry/belfry.conf\n.It Pa " BELFRY_SYSCONFDIR "/belfry/conf.d/*.conf\n.El\n"

@@ -1,5 +1,6 @@
 """API keys: made, viewed, edited, removed, and what of them reaches the disk."""
 import json
+import pathlib
 import re
 from datetime import datetime, timedelta, timezone
 
@@ -172,6 +173,7 @@ def test_the_help_names_every_permission(daemon):
     daemon.start("")
     add(daemon, permissions="all")
     shown = daemon.cli("help", "keys", env={"LC_ALL": "C.UTF-8"}).stdout
-    assert all(f"  {name} " in shown for name in keys(daemon)[0]["permissions"])
+    manual = (pathlib.Path(__file__).parents[2] / "packaging" / "man" / "belfry.1").read_text()
+    assert all(f"  {name} " in shown and name in manual for name in keys(daemon)[0]["permissions"])
     abouts = [line for line in shown.splitlines() if line.startswith("  -") or line.startswith("      --")]
     assert len({line.index("add") if "list" not in line else line.index("list") for line in abouts}) == 1, shown
