@@ -129,36 +129,35 @@ static void command(struct loader *l, struct section *s, const struct setting *a
         complain(l, s, at, "a command has to follow");
 }
 
-static void steps(struct loader *l, struct section *s, const struct setting *at)
+/* Names of sections of a kind, each once. */
+static void section_names(struct loader *l, struct section *s, const struct setting *at, const char *kind, struct words *names)
 {
-    struct words *names = &((struct process_config *)s->target)->step_names;
     char near[160];
 
     if (words_split(names, at->value) != 0)
         abort();
     for (size_t i = 0; i < names->count; i++) {
-        if (section_find(l, "step", names->items[i]) == NULL)
-            complain(l, s, at, "there is no [step %s]%s", names->items[i], hint_section(l, "step", names->items[i], near));
+        if (section_find(l, kind, names->items[i]) == NULL)
+            complain(l, s, at, "there is no [%s %s]%s", kind, names->items[i], hint_section(l, kind, names->items[i], near));
         for (size_t k = 0; k < i; k++) {
             if (strcmp(names->items[i], names->items[k]) == 0)
                 complain(l, s, at, "%s comes twice", names->items[i]);
         }
     }
+}
+
+static void steps(struct loader *l, struct section *s, const struct setting *at)
+{
+    struct words *names = &((struct process_config *)s->target)->step_names;
+
+    section_names(l, s, at, "step", names);
     if (names->count == 0)
         complain(l, s, at, "names of [step …] sections have to follow");
 }
 
 static void secrets(struct loader *l, struct section *s, const struct setting *at)
 {
-    struct words *names = &((struct process_config *)s->target)->secrets;
-    char near[160];
-
-    if (words_split(names, at->value) != 0)
-        abort();
-    for (size_t i = 0; i < names->count; i++) {
-        if (section_find(l, "secret", names->items[i]) == NULL)
-            complain(l, s, at, "there is no [secret %s]%s", names->items[i], hint_section(l, "secret", names->items[i], near));
-    }
+    section_names(l, s, at, "secret", &((struct process_config *)s->target)->secrets);
 }
 
 static void items(struct loader *l, struct section *s, const struct setting *at)

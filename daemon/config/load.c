@@ -197,14 +197,14 @@ static void begin_section(struct loader *l, unsigned line, const char *title)
 
 /* --- keys --------------------------------------------------------------------------------------------------------- */
 
+static const char *const endings[] = { "_file", "_env", "_credential" };   /* of a secret's key */
+#define ENDINGS (sizeof endings / sizeof *endings)
+
 static bool is_secret_key(const struct key_row *row, const char *key)
 {
-    static const char *const endings[] = { "_file", "_env", "_credential" };
     size_t len = strlen(row->name);
 
-    if (strncmp(key, row->name, len) != 0)
-        return false;
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < ENDINGS && strncmp(key, row->name, len) == 0; i++) {
         if (strcmp(key + len, endings[i]) == 0)
             return true;
     }
@@ -222,14 +222,18 @@ static const struct key_row *row_of_key(const struct section_row *section, const
 
 static void unknown_key(struct loader *l, const struct section *s, const struct setting *at)
 {
+    char near[160], forms[4 * ENDINGS][64];
+    size_t n = 0, formed = 0;
     const char *names[64];
-    size_t n = 0;
-    char near[160];
 
-    for (const struct key_row *row = s->row->keys; row->name != NULL && n < 60; row++) {
+    for (const struct key_row *row = s->row->keys; row->name != NULL && n + ENDINGS < 63; row++) {
         if (row->type == KEY_SECRET && strcmp(row->name, at->key) == 0) {
             complain(l, s, at, "a secret is never written here: use %s_file, %s_env or %s_credential", at->key, at->key, at->key);
             return;
+        }
+        for (size_t i = 0; row->type == KEY_SECRET && i < ENDINGS && formed < sizeof forms / sizeof *forms; i++) {
+            (void)snprintf(forms[formed], sizeof forms[formed], "%s%s", row->name, endings[i]);
+            names[n++] = forms[formed++];
         }
         names[n++] = row->name;
     }

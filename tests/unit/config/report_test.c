@@ -229,6 +229,27 @@ static void steps_are_checked(void **state)
     CHECK({ MAIN, 7, { "[process p]", "work item API", "listen = none" } });
 }
 
+static void secrets_are_named_once_and_near_words_are_hinted_at(void **state)
+{
+    (void)state;
+    write_text("mail", "{}\n");
+    write_text("key", "hunter2\n");
+    write_text(MAIN, "[workspace w]\ntype = local\n"
+        "[secret mail]\nvalue_file = mail\n"
+        "[secret typo]\nvalue_fil = mail\n"
+        "[process p]\nworkspace = w\ncommand = true\nsecrets = mail mail\n"
+        "[webhook h]\nprocess = p\nverify = bearer\nsecret_fille = key\n"
+        "[workspace there]\ntype = robocorp\nid = x\napi_key_ev = KEY\n");
+    CHECK(
+        { MAIN, 5, { "[secret typo]", "missing" } },
+        { MAIN, 6, { "[secret typo] value_fil: ", "did you mean \"value_file\"" } },
+        { MAIN, 10, { "[process p] secrets: ", "mail comes twice" } },
+        { MAIN, 13, { "[webhook h]", "secret" } },
+        { MAIN, 14, { "[webhook h] secret_fille: ", "did you mean \"secret_file\"" } },
+        { MAIN, 15, { "[workspace there]", "api_key" } },
+        { MAIN, 18, { "[workspace there] api_key_ev: ", "did you mean \"api_key_env\"" } });
+}
+
 /* What belongs to one kind of workspace or process is refused in the other. */
 static void keys_of_the_other_kind_are_refused(void **state)
 {
@@ -358,7 +379,7 @@ int main(void)
         TEST(keys_of_a_bad_section_are_nobodys),
         TEST(names_are_plain),
         TEST(sections_that_this_version_lacks_say_so),
-        TEST(steps_are_checked),
+        TEST(steps_are_checked), TEST(secrets_are_named_once_and_near_words_are_hinted_at),
         TEST(keys_of_the_other_kind_are_refused),
         TEST(only_the_loopback_is_listened_on),
         TEST(the_report_is_harmless),
