@@ -112,6 +112,7 @@ static const struct route routes[] = {
     { "PUT", "/asset-uploads/{}", FOR_ALL, serve_upload },
     { "POST", "/asset-uploads/{}", FOR_ALL, serve_upload },
     { "GET", "/api/v1/openapi.json", FOR_ALL, serve_reference },
+    { "GET", "/", FOR_ALL, serve_root },
     { "GET", "/api/", FOR_ALL, serve_api_page },
     { "GET", "/api", FOR_ALL, serve_api_page_is_there },
     { "GET", "/metrics", MAY(MAY_READ_RUNS), serve_metrics },

@@ -117,6 +117,7 @@ void serve_link(struct serve_room *room, struct http_exchange *x, const struct r
 
 /* --- web.c; the pages are in web/ --- */
 extern const char web_api_html[];
+void serve_root(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
 void serve_api_page(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
 void serve_api_page_is_there(struct serve_room *room, struct http_exchange *x, const struct route_args *args);
 

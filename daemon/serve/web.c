@@ -42,11 +42,24 @@ static void serve_page(struct http_exchange *x, const char *page)
     buf_close(&policy);
 }
 
+static void lead_to_api_page(struct http_exchange *x, unsigned status)
+{
+    http_respond(x, status, "text/plain", "", 0, &(struct http_header_pair) { "Location", "/api/" }, 1);
+}
+
+/* It is the only page yet: not for good. */
+void serve_root(struct serve_room *room, struct http_exchange *x, const struct route_args *args)
+{
+    (void)room;
+    (void)args;
+    lead_to_api_page(x, 302);
+}
+
 void serve_api_page_is_there(struct serve_room *room, struct http_exchange *x, const struct route_args *args)
 {
     (void)room;
     (void)args;
-    http_respond(x, 308, "text/plain", "", 0, &(struct http_header_pair) { "Location", "/api/" }, 1);
+    lead_to_api_page(x, 308);
 }
 
 void serve_api_page(struct serve_room *room, struct http_exchange *x, const struct route_args *args)

@@ -113,7 +113,7 @@ def test_a_body_without_end_is_cut(raw, path):
 
 
 def test_the_doors(raw):
-    for path in ("/belfry/v1/status", "/belfry/v1/runs", "/metrics", "/belfry/v1/nothing", "/", "/api/v1/workspaces/x"):
+    for path in ("/belfry/v1/status", "/belfry/v1/runs", "/metrics", "/belfry/v1/nothing", "/nothing", "/api/v1/workspaces/x"):
         answer = raw.tcp("GET", path)
         assert answer.status == 401 and answer.headers["WWW-Authenticate"], path
     assert raw.tcp("POST", "/belfry/v1/reload").status == 401

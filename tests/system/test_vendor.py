@@ -309,6 +309,9 @@ def test_each_operation_is_described_as_it_is_answered(client):
 def test_the_page_of_the_reference(client):
     there = client.daemon.tcp("GET", "/api")
     assert there.status == 308 and there.headers["Location"] == "/api/"
+    root = client.daemon.tcp("GET", "/")   # no other page is there
+    assert root.status == 302 and root.headers["Location"] == "/api/" and client.daemon.tcp("HEAD", "/").status == 302
+    assert client.daemon.tcp("POST", "/").status == 405 and client.daemon.tcp("GET", "/index.html").status == 401
     first = client.daemon.tcp("GET", "/api/")
     assert first.status == 200 and first.headers["Content-Type"].startswith("text/html")
     policy = first.headers["Content-Security-Policy"]

@@ -19,7 +19,7 @@
  *   POST /belfry/v1/processes/NAME/runs {"input"?, "files"?: [path …]}    202 {"run_id", "state"}; Idempotency-Key: the
  *                                        same run again for 7 days, 409 when it was deleted since
  *
- *   *    /api/v1/workspaces/…                the Control Room API of local workspaces; /api/v1/openapi.json; /api/: a page
+ *   *    /api/v1/workspaces/…                the Control Room API of local workspaces; /api/v1/openapi.json; /api/: a page, to which / leads
  *   *    /process-v1/…  /workspace-v1/…      its older forms;  /json-v1/…  what runs use from inside, with a token of their own
  *   POST, PUT /uploads/FILE?size=&expires=&signature=   a work item's file, by a link that the API gave; GET /item-files/FILE
  *                                            204, of the same bytes again, too; 409 once a run has taken the item, or for other bytes
