@@ -114,7 +114,9 @@ static void keep_artifact(struct gathering *g, int fd, const char *shown)
     if (g->status == 0)
         g->status = file_sha256(to, hex, &size, &g->error);
     if (g->status == 0) {
-        json_t *entry = json_pack("{s:s, s:s, s:s++, s:I, s:s}", "step", g->part->step, "name", safe, "path", buf_str(&below), "/", safe,
+        /* What is made safe is the path: the name is the run's own, as far as it is a text. */
+        const char *name = text_is_utf8(shown, strlen(shown)) ? shown : safe;
+        json_t *entry = json_pack("{s:s, s:s, s:s++, s:I, s:s}", "step", g->part->step, "name", name, "path", buf_str(&below), "/", safe,
                                   "size", (json_int_t)size, "sha256", hex);
 
         if (g->items != NULL)

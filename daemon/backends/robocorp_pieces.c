@@ -159,7 +159,7 @@ static void each_artifact(void *data, const json_t *artifact)
     p->path = gather_free_path(g, buf_str(&folder), name, safe);
     p->shown = gather_copy(p->path);
     p->list = g->collected.artifacts;
-    p->entry = json_pack("{s:s, s:s, s:s, s:I, s:n}", "step", of->path, "name", safe, "path", p->path, "size",
+    p->entry = json_pack("{s:s, s:s, s:s, s:I, s:n}", "step", of->path, "name", name, "path", p->path, "size",
                          (json_int_t)p->size, "sha256");
     (void)json_array_append(p->list, p->entry);
     (void)gather_folder(g, buf_str(&folder));   /* a fault ends the whole */

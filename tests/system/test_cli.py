@@ -3,10 +3,11 @@ import json
 import os
 import pty
 import subprocess
+import urllib.parse
 
 import pytest
 
-from conftest import BUILD, until
+from conftest import BUILD, bearer, until
 
 CONFIG = """
 [process good]
@@ -72,6 +73,31 @@ def test_artifacts(cli, tmp_path):
         cli.cli("artifacts", record["id"], "--get", str(tmp_path / "got"))
     assert sorted(p.name for p in (tmp_path / "got").iterdir()) == ["a-2.txt", "a.txt"]
     assert (tmp_path / "got" / "a-2.txt").read_text() == "art\n"
+
+
+def test_artifacts_are_called_what_the_run_has_called_them(daemon, tmp_path):
+    daemon.start('''
+[process names]
+workspace = here
+shell = yes
+command = cd output; echo 1 > -dash; echo 2 > per%cent; mkdir a b; echo 3 > a/two.json; echo 4 > b/two.json
+''')
+    record = daemon.run_and_wait("names")
+    assert [(a["name"], a["path"].rsplit("/", 1)[1]) for a in record["artifacts"]] == [
+        ("-dash", "%2Ddash"), ("two.json", "two.json"), ("two.json", "two-2.json"), ("per%cent", "per%25cent")]
+    headers = bearer(daemon.add_key()["key"])
+    step = record["steps"][0]["id"]
+    found = daemon.tcp("GET", f"/api/v1/workspaces/here/step-runs/{step}/artifacts", headers=headers).json["data"]
+    assert [a["name"] for a in found] == ["-dash", "two.json", "two.json", "per%cent"] and len({a["id"] for a in found}) == 4
+    old = "/process-v1/workspaces/here/processes/names/runs/%s/robotRuns/%s/artifacts" % (record["id"], step)
+    for one, content in zip(daemon.tcp("GET", old, headers=headers).json, "1342"):
+        link = daemon.tcp("GET", f"{old}/{one['id']}/{urllib.parse.quote(one['fileName'])}", headers=headers).json
+        assert daemon.tcp("GET", link.split(str(daemon.address()[1]), 1)[1]).body.decode() == content + "\n"
+    listed = daemon.cli("artifacts", record["id"]).stdout
+    assert " -dash " in listed and "per%cent" in listed and "two-2.json" not in listed and "%2Ddash" in daemon.cli("show", record["id"]).stdout
+    daemon.cli("artifacts", record["id"], "--get", str(tmp_path / "got"))
+    got = {p.name: p.read_text().strip() for p in (tmp_path / "got").iterdir()}
+    assert got == {"%2Ddash": "1", "per%25cent": "2", "two.json": "3", "two-2.json": "4"}
 
 
 def test_pause_resume_and_ambiguity(cli):

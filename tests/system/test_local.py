@@ -106,8 +106,8 @@ echo '[{{"payload": 1, "files": {{"s": "../../secret", "t": "d/secret"}}}}]' > "
 ln -s {tmp_path} "$(dirname "$RC_WORKITEM_OUTPUT_PATH")/d" """)
     record = daemon.run_and_wait("p")
     assert record["state"] == "completed", console(record)
-    names = sorted(a["name"] for a in record["artifacts"])
-    assert len(names) == 3 and "same" in names and "same-2" in names
+    paths = {a["path"]: a["name"] for a in record["artifacts"]}
+    assert len(paths) == 3 and paths["artifacts/main/same"] == paths["artifacts/main/same-2"] == "same"
     for path in folder(record).rglob("*"):
         assert not path.is_symlink()
         assert path.is_dir() or b"secret" not in path.read_bytes() or path.name in ("run.json", "console.log")

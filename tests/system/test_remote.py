@@ -59,6 +59,7 @@ def test_outputs_come_home(cloud, room):
         data = (where / artifact["path"]).read_bytes()
         assert len(data) == artifact["size"] and hashlib.sha256(data).hexdigest() == artifact["sha256"]
         contents[artifact["path"]] = data
+    assert sorted(a["name"] for a in record["artifacts"]) == ["\x1b[31m.txt", "../../etc/passwd", "log.html", "log.html"]   # as they are there
     assert sorted(contents.values()) == sorted([b"<html>1</html>", b"<html>two</html>", b"x" * 70000, b"c"])
     assert "artifacts/producer/log.html" in contents and "artifacts/producer/log-2.html" in contents
     lines = (where / "console.log").read_text().splitlines()

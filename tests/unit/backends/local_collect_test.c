@@ -311,7 +311,7 @@ static void artifacts(void **state)
     assert_int_equal(json_int(a, "size", -1), 5);
     assert_string_equal(json_str(a, "sha256"), "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824");
     assert_file(s, "out/artifacts/main/a.txt", "hello");
-    assert_non_null(shop_artifact(s, "a-2.txt"));   /* two names that met */
+    assert_null(shop_artifact(s, "a-2.txt"));   /* two names that met: the number is the path's */
     assert_file(s, "out/artifacts/main/a-2.txt", "y");
     assert_file(s, "out/artifacts/main/b.txt", "x");
     assert_null(shop_artifact(s, "beside.txt"));
@@ -339,6 +339,10 @@ static void artifacts_by_glob(void **state)
 
 static void what_is_hostile(void **state)
 {
+    static const struct {
+        const char *name, *path;
+    } names[] = { { "-rf", "artifacts/main/%2Drf" }, { ".hidden", "artifacts/main/%2Ehidden" }, { "new\nline", "artifacts/main/new%0Aline" },
+                  { "...", "artifacts/main/%2E.." }, { "bad%FFutf8", "artifacts/main/bad%FFutf8" } };
     char all[] = "output", console[] = "*";
     char *globs[] = { all, console };
     struct shop *s = *state;
@@ -371,6 +375,10 @@ static void what_is_hostile(void **state)
     assert_file(s, "out/artifacts/main/new%0Aline", "x\n");
     assert_file(s, "out/artifacts/main/bad%FFutf8", "x\n");
     assert_file(s, "out/artifacts/main/%2E..", "x\n");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {   /* escaped for the disk alone */
+        assert_non_null(shop_artifact(s, names[i].name));
+        assert_string_equal(json_str(shop_artifact(s, names[i].name), "path"), names[i].path);
+    }
     /* A hard link to a file of somebody else's: its bytes, and no hand on it. */
     assert_file(s, "out/artifacts/main/hard.txt", "not the run's");
     shop_write(s, "elsewhere", "");
