@@ -45,11 +45,23 @@ static void job_free(struct job *j)
     free(j);
 }
 
+/* What could not be brought home is said where an operator looks, too. */
+static void say_notes(const struct job *j)
+{
+    const json_t *note;
+    size_t i;
+
+    json_array_foreach(j->collected.notes, i, note)
+        log_warning("run %s of %s: %s", j->run.id, j->run.process, json_string_value(note));
+}
+
 static void finish(struct job *j)
 {
     struct house *h = j->house;
     char *result = j->status == 0 ? json_text(j->result) : NULL;
 
+    if (j->status == 0)
+        say_notes(j);
     if (j->afterthought) {
         revise_published(h, j->run.id, j->status, &j->error, result, j->run.backend_state);
         free(result);

@@ -6,6 +6,8 @@ import pathlib
 import signal
 import time
 
+import pytest
+
 from conftest import until
 
 PROCESS = """
@@ -113,6 +115,21 @@ ln -s {tmp_path} "$(dirname "$RC_WORKITEM_OUTPUT_PATH")/d" """)
         assert path.is_dir() or b"secret" not in path.read_bytes() or path.name in ("run.json", "console.log")
         assert all(ord(c) >= 32 for c in path.name)
     assert len(record["notes"]) >= 4
+
+
+@pytest.mark.parametrize("content, why", [("[1", "not JSON"), ("{}", "it is no list"), ("[" * 80 + "]" * 80, "deep")])
+def test_what_could_not_be_brought_home_is_said(daemon, content, why):
+    start(daemon, f"""printf '%s' '{content}' > "$RC_WORKITEM_OUTPUT_PATH"; cd output; ln -s x link""")
+    record = daemon.run_and_wait("p")
+    assert record["state"] == "completed" and record["work_items"]["output"] == [] and len(record["notes"]) == 2
+    assert any("work-items-out/workitems.json cannot be read" in note and why in note for note in record["notes"]), record["notes"]
+    shown = daemon.cli("show", record["id"]).stdout
+    for note in record["notes"]:
+        assert note in shown
+        assert [line for line in daemon.log_text().splitlines() if note in line] == [f"belfryd: warning: run {record['id']} of p: {note}"]
+    daemon.stop()
+    daemon.start()
+    assert daemon.run(record["id"]) == record and daemon.log_text().count(record["notes"][0]) == 1
 
 
 def alive(pid):
