@@ -97,8 +97,13 @@ void shape_step_id(const char *process, const char *step, char id[ID_SIZE]);
 /* An artifact of a run's result; its id is of the run and the path. */
 void artifact_id(const char *run_id, const char *path, char id[ID_SIZE]);
 json_t *shape_artifact(const struct run_record *run, const json_t *artifact);
-/* The states of a Control Room's word, as bits of enum run_state; *stopping as in journal_read. False for no such word. */
-bool states_of_word(const char *word, unsigned *states, int *stopping);
+/* The runs that have a Control Room's word (NULL: any), as journal_read has it. NULL for no such word. */
+struct run_filter {
+    const char *word;
+    unsigned states;
+    int stopping, begun;
+};
+const struct run_filter *runs_of_word(const char *word);
 
 /* --- api_runs.c --- */
 void api_workspace(const struct api_call *call);

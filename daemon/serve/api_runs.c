@@ -8,7 +8,6 @@
 #include "belfry/base/time.h"
 
 #define PROCESS_NAME_MAX 64
-#define ALL_STATES (((1u << RUN_STATES) - 1) & ~(1u << RUN_SKIPPED))   /* a firing that was skipped is no process run */
 
 void api_workspace(const struct api_call *call)
 {
@@ -165,45 +164,44 @@ static void runs_read(struct journal_read *read, int status)
 void api_list_runs(const struct api_call *call, const struct process_config *process, const char *state, size_t limit,
                    void (*done)(struct api_read *read, const struct run_record *none))
 {
+    const struct run_filter *filter = runs_of_word(state);
     struct api_read *r = read_new(call);
-    unsigned states = ALL_STATES;
-    int stopping = -1;
 
     if (r == NULL)
         return;
-    if (state != NULL)
-        (void)states_of_word(state, &states, &stopping);
     r->done = done;
-    r->read = (struct journal_read) { .kind = READ_RUNS, .workspace = call->workspace->name, .state = -1, .states = states,
-        .process = process != NULL ? process->name : NULL, .stopping = stopping, .limit = limit, .brief = true, .cb = runs_read, .data = r };
+    r->read = (struct journal_read) { .kind = READ_RUNS, .workspace = call->workspace->name, .state = -1, .states = filter->states,
+        .stopping = filter->stopping, .begun = filter->begun, .process = process != NULL ? process->name : NULL, .limit = limit, .brief = true,
+        .cb = runs_read, .data = r };
     journal_read(call->room->host.journal, &r->read);
 }
 
 void api_list_runs_from(const struct api_call *call, const struct process_config *process, const char *before, size_t limit,
                         void (*done)(struct api_read *read, const struct run_record *none))
 {
+    const struct run_filter *filter = runs_of_word(NULL);
     struct api_read *r = read_new(call);
 
     if (r == NULL)
         return;
     r->done = done;
-    r->read = (struct journal_read) { .kind = READ_RUNS, .workspace = call->workspace->name, .state = -1, .states = ALL_STATES, .stopping = -1,
-        .process = process != NULL ? process->name : NULL, .before_id = before, .limit = limit, .whole = true, .cb = runs_read, .data = r };
+    r->read = (struct journal_read) { .kind = READ_RUNS, .workspace = call->workspace->name, .state = -1, .states = filter->states,
+        .stopping = filter->stopping, .begun = filter->begun, .process = process != NULL ? process->name : NULL, .before_id = before,
+        .limit = limit, .whole = true, .cb = runs_read, .data = r };
     journal_read(call->room->host.journal, &r->read);
 }
 
 static void list_runs(const struct api_call *call, const char *process_word)
 {
     const struct process_config *process = process_word != NULL ? api_process(call, process_word) : NULL;
-    const char *state = http_query(call->x, "state"), *cursor;
-    unsigned states = ALL_STATES;
-    int stopping = -1;
+    const struct run_filter *filter = runs_of_word(http_query(call->x, "state"));
+    const char *cursor;
     struct api_read *r;
     size_t limit;
 
     if (!api_page(call->x, &limit, &cursor))
         return;
-    if (state != NULL && !states_of_word(state, &states, &stopping)) {
+    if (filter == NULL) {
         api_refuse(call->x, 400, "state has to be new, in_progress, completed, unresolved or stopping");
         return;
     }
@@ -214,9 +212,9 @@ static void list_runs(const struct api_call *call, const char *process_word)
     r = read_new(call);
     if (r == NULL)
         return;
-    r->read = (struct journal_read) { .kind = READ_RUNS, .workspace = call->workspace->name, .state = -1, .states = states,
-        .process = process != NULL ? process->name : NULL, .stopping = stopping, .before_id = cursor, .limit = limit, .brief = true, .cb = runs_read,
-        .data = r };
+    r->read = (struct journal_read) { .kind = READ_RUNS, .workspace = call->workspace->name, .state = -1, .states = filter->states,
+        .stopping = filter->stopping, .begun = filter->begun, .process = process != NULL ? process->name : NULL, .before_id = cursor,
+        .limit = limit, .brief = true, .cb = runs_read, .data = r };
     journal_read(call->room->host.journal, &r->read);
 }
 

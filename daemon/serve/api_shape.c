@@ -14,14 +14,12 @@ static void put_time_or_null(json_t *o, const char *name, int64_t wall_ms)
 }
 
 /* v1 has no word for a run that failed for good: it needs attention, as one whose work items failed does. A run that was
- * stopped has completed there. */
+ * stopped has completed there. One that waits for its next try has begun. */
 const char *shape_word(const struct run_record *run)
 {
     switch (run->state) {
-    case RUN_QUEUED:
-        return "new";
-    case RUN_STARTING: case RUN_RUNNING: case RUN_COLLECTING:
-        return run_is_stopping(run) ? "stopping" : run->state == RUN_STARTING ? "new" : "in_progress";
+    case RUN_QUEUED: case RUN_STARTING: case RUN_RUNNING: case RUN_COLLECTING:
+        return run_is_stopping(run) ? "stopping" : run->started_ms != 0 ? "in_progress" : "new";
     case RUN_COMPLETED: case RUN_CANCELED: case RUN_SKIPPED:
         return "completed";
     default:
@@ -29,28 +27,23 @@ const char *shape_word(const struct run_record *run)
     }
 }
 
-bool states_of_word(const char *word, unsigned *states, int *stopping)
-{
-    static const struct {
-        const char *word;
-        unsigned states;
-        int stopping;
-    } words[] = {
-        { "new", 1u << RUN_QUEUED | 1u << RUN_STARTING, 0 },
-        { "in_progress", 1u << RUN_RUNNING | 1u << RUN_COLLECTING, 0 },
-        { "stopping", 1u << RUN_STARTING | 1u << RUN_RUNNING | 1u << RUN_COLLECTING, 1 },
-        { "completed", 1u << RUN_COMPLETED | 1u << RUN_CANCELED, -1 },
-        { "unresolved", 1u << RUN_FAILED | 1u << RUN_TIMED_OUT | 1u << RUN_LOST, -1 },
-    };
+#define OPEN (1u << RUN_QUEUED | 1u << RUN_STARTING | 1u << RUN_RUNNING | 1u << RUN_COLLECTING)
 
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        if (strcmp(words[i].word, word) == 0) {
-            *states = words[i].states;
-            *stopping = words[i].stopping;
-            return true;
-        }
-    }
-    return false;
+const struct run_filter *runs_of_word(const char *word)
+{
+    static const struct run_filter filters[] = {
+        { "new", OPEN, 0, 0 },
+        { "in_progress", OPEN, 0, 1 },
+        { "stopping", OPEN, 1, -1 },
+        { "completed", 1u << RUN_COMPLETED | 1u << RUN_CANCELED, -1, -1 },
+        { "unresolved", 1u << RUN_FAILED | 1u << RUN_TIMED_OUT | 1u << RUN_LOST, -1, -1 },
+        { NULL, ((1u << RUN_STATES) - 1) & ~(1u << RUN_SKIPPED), -1, -1 },   /* a firing that was skipped is no process run */
+    };
+    size_t i = 0;
+
+    while (filters[i].word != NULL && (word == NULL || strcmp(filters[i].word, word) != 0))
+        i++;
+    return word == NULL || filters[i].word != NULL ? &filters[i] : NULL;
 }
 
 json_t *shape_process(const struct process_config *process)

@@ -143,6 +143,8 @@ static void states_filter(struct query *q, const struct journal_read *a)
         add(q, " AND state IN (5,6,7,8)");
     if (a->stopping >= 0)
         add(q, a->stopping ? " AND (r.stop_as<>0 OR r.drain<>0)" : " AND r.stop_as=0 AND r.drain=0");
+    if (a->begun >= 0)
+        add(q, a->begun ? " AND r.started<>0" : " AND r.started=0");
 }
 
 static void build(struct query *q, const struct journal_read *a)

@@ -202,6 +202,32 @@ def test_an_item_that_waits_and_is_done_is_not_tried_again(api):
     batch(api, "retry", waits)   # it waits for its first try
 
 
+# --- runs between two tries ---------------------------------------------------------------------------------------------------
+
+def test_a_run_that_waits_for_its_next_try_is_in_progress(api):
+    api.daemon.configure(CONFIG.format(folder=api.daemon.folder).replace("[process once]", "[process once]\nretries = 2\nretry_delay = 1h\nqueue_limit = 1"))
+    api.daemon.cli("reload")
+    run, path = api.daemon.begin("once"), api.daemon.folder / "attempts"
+    until(lambda: path.exists() and api.daemon.run(run)["state"] == "queued", "it has failed once")
+    queued = api.daemon.begin("hold"), api.daemon.begin("hold")
+    until(lambda: (api.daemon.folder / "begun").exists(), "the other one runs")
+    until(lambda: api("GET", f"/process-runs/{queued[0]}")["state"] == "in_progress", "as the API has it, too")
+    shown = api("GET", f"/process-runs/{run}")
+    assert shown["state"] == "in_progress" and shown["started_at"] and shown["ended_at"] is None
+    assert api("GET", f"/process-runs/{queued[1]}")["state"] == "new"
+    words = ("new", "in_progress", "stopping", "completed", "unresolved")
+    listed = {word: [r["id"] for r in api("GET", f"/process-runs?state={word}")["data"]] for word in words}
+    assert listed == {"new": [queued[1]], "in_progress": [queued[0], run], "stopping": [], "completed": [], "unresolved": []}
+    for word in words:
+        assert {r["state"] for r in api("GET", f"/process-runs?state={word}")["data"]} <= {word}
+    old = api("GET", "/pruns?state=IP", base="/process-v1/workspaces/here")
+    assert [r["id"] for r in old] == listed["in_progress"] and {r["state"] for r in old} == {"IP"}
+    for one in (run, *queued):
+        api("POST", f"/process-runs/{one}/stop", STOP)
+        api.daemon.ended(one)
+        assert api("GET", f"/process-runs/{one}")["state"] == "completed"
+
+
 # --- stopped, and which step they are in ------------------------------------------------------------------------------------
 
 def test_items_of_a_command_that_was_stopped_have_failed(api):

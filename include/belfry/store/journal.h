@@ -121,6 +121,7 @@ struct journal_read {
     int state;                  /* enum run_state, or -1: any */
     unsigned states;            /* bits of enum run_state; 0: any */
     int stopping;               /* with states: 1 those that were asked to stop, 0 the others, -1 all */
+    int begun;                  /* likewise of those that have begun */
     int64_t since_ms;           /* accepted at or after */
     int64_t until_ms;
     const char *before_id;      /* the page after this run, or asset */
