@@ -2,6 +2,7 @@ libbelfry_a_SOURCES += \
 	daemon/net/http_client.c \
 	daemon/net/http_transfer.c \
 	daemon/net/http_client_words.c \
+	daemon/net/http_url.c \
 	daemon/net/client_internal.h \
 	daemon/net/http_gate.c \
 	daemon/net/http_server.c \

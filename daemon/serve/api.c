@@ -320,16 +320,18 @@ const struct process_config *api_process(const struct api_call *call, const char
 
 int64_t serve_body_limit(struct serve_room *room, struct http_exchange *x, int64_t usual)
 {
-    const char *path = http_path(x), *value;
+    const char *path = http_path(x);
     struct api_call call = { .room = room, .x = x, .config = room->host.config(room->host.data) };
+    char value[GATE_VALUE_SIZE];
     struct route_args args;
+    bool came;
 
     if (!serve_path_matches("/api/v1/workspaces/{}/assets/{}/uploads", path, &args) &&
         !serve_path_matches("/api/v1/workspaces/{}/assets/{}/uploads/", path, &args))
         return usual;
-    value = gate_value(x, NULL, false);
+    came = gate_value(x, NULL, false, value);
     call.workspace = gate_workspace(room, args.at[0], strlen(args.at[0]));
-    if (!http_is_local(x) && (value == NULL || (!keyring_knows(room->host.keyring, value, time_wall_ms()) && !api_run_token(&call, value))))
+    if (!http_is_local(x) && (!came || (!keyring_knows(room->host.keyring, value, time_wall_ms()) && !api_run_token(&call, value))))
         return usual;
     return usual > INLINE_ASSET_MAX ? usual : INLINE_ASSET_MAX;
 }
@@ -342,11 +344,12 @@ static void name_key(struct api_call *call, const char *name)
 /* Whether who asks may do that here; it has been answered when not. */
 static bool may(struct api_call *call, const struct surface *surface, const struct operation *op)
 {
-    const char *value = gate_value(call->x, surface->key_header, op != NULL && op->token);
+    char value[GATE_VALUE_SIZE];
+    bool came = gate_value(call->x, surface->key_header, op != NULL && op->token, value);
     const struct api_key *key;
 
     if (op != NULL && op->permission == RUN_TOKEN) {
-        if (value != NULL && api_run_token(call, value))
+        if (came && api_run_token(call, value))
             return true;
         gate_ask_for_key(call->x, "UNAUTHORIZED");
         return false;
@@ -355,9 +358,9 @@ static bool may(struct api_call *call, const struct surface *surface, const stru
         name_key(call, "socket");
         return true;
     }
-    key = value != NULL ? keyring_check(call->room->host.keyring, value, time_wall_ms()) : NULL;
+    key = came ? keyring_check(call->room->host.keyring, value, time_wall_ms()) : NULL;
     /* Robots share assets by the API itself, with the token of their run. */
-    if (key == NULL && value != NULL && op != NULL && (op->permission == MAY_READ_ASSETS || op->permission == MAY_WRITE_ASSETS) &&
+    if (key == NULL && came && op != NULL && (op->permission == MAY_READ_ASSETS || op->permission == MAY_WRITE_ASSETS) &&
         api_run_token(call, value)) {
         name_key(call, "run");
         return true;
@@ -376,10 +379,10 @@ static bool may(struct api_call *call, const struct surface *surface, const stru
     return true;
 }
 
+/* NULL: `allow` gets the methods that the path does take. */
 static const struct operation *find_operation(const struct surface *surface, const char *method, const char *path,
-                                              struct route_args *args, bool *other_method)
+                                              struct route_args *args, struct buf *allow)
 {
-    *other_method = false;
     for (size_t i = 0; i < *surface->count; i++) {
         const struct operation *op = &surface->operations[i];
 
@@ -387,7 +390,7 @@ static const struct operation *find_operation(const struct surface *surface, con
             continue;
         if (serve_method_matches(op->method, method))
             return op;
-        *other_method = true;
+        serve_add_method(allow, op->method);
     }
     return NULL;
 }
@@ -406,6 +409,20 @@ bool api_owns(const char *path)
     return surface_of(path) != NULL;
 }
 
+static void serve_call(const struct api_call *call, const struct operation *op, const char *allow)
+{
+    if (call->workspace == NULL)
+        api_refuse(call->x, 404, "there is no local workspace of that id");
+    else if (op == NULL && allow[0] != '\0')
+        serve_refuse_method(call->x, code_of(405), allow);
+    else if (op == NULL)
+        api_refuse(call->x, 404, "there is nothing at this path");
+    else if (op->serve == NULL)
+        api_refuse(call->x, 501, "%s is not served by this version of Belfry", op->name);
+    else
+        op->serve(call);
+}
+
 void api_request(struct serve_room *room, struct http_exchange *x)
 {
     const struct surface *surface = surface_of(http_path(x));
@@ -414,7 +431,7 @@ void api_request(struct serve_room *room, struct http_exchange *x)
     struct api_call call = { .room = room, .x = x, .config = room->host.config(room->host.data), .workspace = gate_workspace(room, rest, len) };
     char *path = strdup(rest + len);
     const struct operation *op;
-    bool other_method;
+    struct buf allow = { 0 };
 
     if (path == NULL) {
         api_refuse(x, 503, "out of memory");
@@ -422,16 +439,9 @@ void api_request(struct serve_room *room, struct http_exchange *x)
     }
     if (path[0] != '\0' && path[strlen(path) - 1] == '/')   /* clients of the asset storage send it so */
         path[strlen(path) - 1] = '\0';
-    op = find_operation(surface, http_method(x), path, &call.args, &other_method);
+    op = find_operation(surface, http_method(x), path, &call.args, &allow);
     free(path);
-    if (!may(&call, surface, op))
-        return;
-    if (call.workspace == NULL)
-        api_refuse(x, 404, "there is no local workspace of that id");
-    else if (op == NULL)
-        api_refuse(x, other_method ? 405 : 404, other_method ? "this path does not take that method" : "there is nothing at this path");
-    else if (op->serve == NULL)
-        api_refuse(x, 501, "%s is not served by this version of Belfry", op->name);
-    else
-        op->serve(&call);
+    if (may(&call, surface, op))
+        serve_call(&call, op, buf_str(&allow));
+    buf_close(&allow);
 }

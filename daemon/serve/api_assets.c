@@ -329,10 +329,15 @@ static void bytes_kept(uv_work_t *work, int status)
 static bool read_upload(struct asset_ask *ask, const json_t *body)
 {
     const char *type = json_str(body, "content_type"), *data = json_str(body, "data");
+    const json_t *said = json_object_get(body, "data");
     size_t len = data != NULL ? strlen(data) : 0;
 
     if (type == NULL || type[0] == '\0' || strlen(type) > TYPE_LEN_MAX) {
         api_refuse(ask->call.x, 400, "content_type is needed");
+        return false;
+    }
+    if (data == NULL && said != NULL && !json_is_null(said)) {
+        api_refuse(ask->call.x, 400, "data has to be a text of base64");
         return false;
     }
     ask->upload.content_type = strdup(type);

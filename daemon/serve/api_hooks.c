@@ -5,6 +5,7 @@
 
 #include "api.h"
 #include "belfry/base/time.h"
+#include "belfry/net/http_client.h"
 
 #define URL_MAX_LEN 2048
 #define HOOKS_MAX 1000                 /* over all workspaces: each is looked at with each run */
@@ -134,19 +135,9 @@ static struct hook_write *write_new(const struct api_call *call)
     return w;
 }
 
-/* http or https, a host, and nothing in it that would be a person's name or a second line. */
 static bool is_url(const char *url)
 {
-    const char *host = url == NULL ? NULL : strncmp(url, "https://", 8) == 0 ? url + 8 : strncmp(url, "http://", 7) == 0 ? url + 7 : NULL;
-    size_t len = host != NULL ? strcspn(host, "/?#") : 0;
-
-    if (len == 0 || strlen(url) > URL_MAX_LEN || memchr(host, '@', len) != NULL)
-        return false;
-    for (; *url != '\0'; url++) {
-        if ((unsigned char)*url <= ' ' || (unsigned char)*url >= 0x7f)
-            return false;
-    }
-    return true;
+    return url != NULL && strlen(url) <= URL_MAX_LEN && http_url_is_good(url);
 }
 
 /* The bits of a list of names: 0 when it is none, empty, or has a word that is unknown. */

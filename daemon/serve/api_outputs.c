@@ -228,24 +228,24 @@ static void list_events(struct api_steps *s)
         int64_t at_ms;
     } known[] = { { "created", step->created_ms }, { "started", step->started_ms },
                   { step->state == STEP_COMPLETED ? "completed" : "failed", step->ended_ms } };
-    json_t *list;
-    const char *cursor;
+    int64_t first, at = 0;
+    char follows[32];
+    json_t *list, *o;
     size_t limit;
 
-    if (!api_page(s->call.x, &limit, &cursor))
+    if (!api_offset(s->call.x, &first) || !api_limit(s->call.x, &limit))
         return;
     list = json_array();
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        json_t *o;
-
-        if (known[i].at_ms == 0)
+        if (known[i].at_ms == 0 || at++ < first || json_array_size(list) == limit)
             continue;
         o = json_object();
         (void)json_put_time(o, "timestamp", known[i].at_ms);
         (void)json_put(o, "event_type", known[i].type);
         (void)json_array_append_new(list, o);
     }
-    api_answer_page(s->call.x, list, NULL);
+    (void)snprintf(follows, sizeof follows, "%lld", (long long)first + (long long)limit);
+    api_answer_page(s->call.x, list, at > first + (int64_t)limit ? follows : NULL);
 }
 
 void api_events(const struct api_call *call)

@@ -330,7 +330,6 @@ static void robot_put_data(const struct api_call *call)
         abort();
     free(d->item.payload);
     d->item.payload = json_text(body);
-    d->item.updated_ms = time_wall_ms();
     json_decref(body);
     if (d->item.payload == NULL)
         abort();

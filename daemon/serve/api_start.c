@@ -156,10 +156,11 @@ void api_start_as(const struct api_call *call, const struct process_config *proc
 static bool read_payloads(const struct api_call *call, const struct process_config *process, const json_t *body, json_t **asked)
 {
     const char *type = json_str(body, "type");
+    const json_t *said = json_object_get(body, "type");
     json_t *payloads = json_object_get(body, "payloads"), *ids = json_object_get(body, "work_item_ids");
 
     *asked = NULL;
-    if (json_object_get(body, "type") == NULL)
+    if (said == NULL || json_is_null(said))
         return true;
     if (type != NULL && strcmp(type, "with_payloads") == 0) {
         if (json_is_array(payloads) && json_array_size(payloads) > 0) {

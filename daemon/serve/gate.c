@@ -6,7 +6,7 @@
 #include "belfry/base/time.h"
 #include "serve_internal.h"
 
-const char *gate_value(const struct http_exchange *x, const char *key_header, bool token)
+static const char *lent_value(const struct http_exchange *x, const char *key_header, bool token)
 {
     const char *header = http_header(x, "Authorization");
 
@@ -23,6 +23,20 @@ const char *gate_value(const struct http_exchange *x, const char *key_header, bo
     else
         return NULL;
     return header + strspn(header, " ");
+}
+
+bool gate_value(const struct http_exchange *x, const char *key_header, bool token, char value[GATE_VALUE_SIZE])
+{
+    const char *lent = lent_value(x, key_header, token);
+    size_t len = lent != NULL ? strlen(lent) : 0;
+
+    while (len > 0 && (lent[len - 1] == ' ' || lent[len - 1] == '\t'))   /* no part of a header's value */
+        len--;
+    if (lent == NULL || len >= GATE_VALUE_SIZE)
+        return false;
+    memcpy(value, lent, len);
+    value[len] = '\0';
+    return true;
 }
 
 const struct workspace_config *gate_workspace(const struct serve_room *room, const char *word, size_t len)
@@ -56,13 +70,12 @@ bool gate_lets(struct serve_room *room, struct http_exchange *x, uint32_t permis
 {
     const struct workspace_config *w = NULL;
     const struct api_key *key = NULL;
-    const char *value;
+    char value[GATE_VALUE_SIZE];
 
     args->workspace = NULL;
     if (permissions == FOR_ALL || http_is_local(x))
         return true;
-    value = gate_value(x, NULL, false);
-    key = value != NULL ? keyring_check(room->host.keyring, value, time_wall_ms()) : NULL;
+    key = gate_value(x, NULL, false, value) ? keyring_check(room->host.keyring, value, time_wall_ms()) : NULL;
     if (key == NULL) {
         gate_ask_for_key(x, "unauthorized");
         return false;

@@ -171,17 +171,26 @@ bool serve_method_matches(const char *method, const char *asked)
     return strcmp(method, asked) == 0 || (strcmp(method, "GET") == 0 && strcmp(asked, "HEAD") == 0);
 }
 
-static void refuse_method(struct http_exchange *x, const char *allow)
+void serve_add_method(struct buf *allow, const char *method)
 {
-    static const char body[] = "{\"error\":{\"code\":\"method_not_allowed\",\"message\":\"this path does not take that method\"}}";
+    if (strstr(buf_str(allow), method) == NULL)   /* none is a part of another */
+        buf_addf(allow, "%s%s", allow->len > 0 ? ", " : "", method);
+}
 
-    http_respond(x, 405, "application/json", body, sizeof body - 1, &(struct http_header_pair) { "Allow", allow }, 1);
+void serve_refuse_method(struct http_exchange *x, const char *code, const char *allow)
+{
+    struct buf body = { 0 };
+
+    buf_addf(&body, "{\"error\":{\"code\":\"%s\",\"message\":\"this path does not take that method\"}}", code);
+    http_respond(x, 405, "application/json", buf_str(&body), body.len, &(struct http_header_pair) { "Allow", allow }, 1);
+    buf_close(&body);
 }
 
 void serve_request(struct serve_room *room, struct http_exchange *x)
 {
-    const char *path = http_path(x), *method = http_method(x), *allow = NULL;
+    const char *path = http_path(x), *method = http_method(x);
     struct route_args args = { .workspace = NULL };
+    struct buf allow = { 0 };
 
     if (api_owns(path)) {
         api_request(room, x);
@@ -190,18 +199,20 @@ void serve_request(struct serve_room *room, struct http_exchange *x)
     for (size_t i = 0; i < ROUTE_COUNT; i++) {
         if (!serve_path_matches(routes[i].path, path, &args))
             continue;
-        allow = routes[i].method;
         if (!gate_lets(room, x, routes[i].permissions, &args))
-            return;
+            goto out;
         if (serve_method_matches(routes[i].method, method)) {
             routes[i].serve(room, x, &args);
-            return;
+            goto out;
         }
+        serve_add_method(&allow, routes[i].method);
     }
-    if (allow != NULL)
-        refuse_method(x, allow);
+    if (allow.len > 0)
+        serve_refuse_method(x, "method_not_allowed", buf_str(&allow));
     else if (strncmp(path, "/hooks/", 7) == 0 || gate_lets(room, x, FOR_ANY_KEY, &args))   /* what is not there is told to who has a key */
         http_respond_error(x, 404, "not_found", "there is nothing at this path");
+out:
+    buf_close(&allow);
 }
 
 /* --- the room ----------------------------------------------------------------------------------------------------- */

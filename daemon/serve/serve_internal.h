@@ -52,6 +52,9 @@ void serve_when_written(struct serve_room *room, void (*done)(void *data, int st
 void serve_json(struct http_exchange *x, unsigned status, json_t *body);
 /* The body as a JSON object (empty: an empty one); NULL when it was refused with 400. */
 json_t *serve_body(struct http_exchange *x);
+/* Adds one to the methods that a path takes, for an Allow header; and refuses another with them. */
+void serve_add_method(struct buf *allow, const char *method);
+void serve_refuse_method(struct http_exchange *x, const char *code, const char *allow);
 /* A query argument as a whole number within bounds, or `otherwise` when it is not given: false when it was refused. */
 bool serve_query_int(struct http_exchange *x, const char *name, int64_t low, int64_t high, int64_t otherwise, int64_t *value);
 /* A query argument as a time, 0 when it is not given: false when it was refused. */
@@ -67,8 +70,9 @@ bool serve_query_time(struct http_exchange *x, const char *name, int64_t *wall_m
 bool gate_lets(struct serve_room *room, struct http_exchange *x, uint32_t permissions, struct route_args *args);
 /* True when what lies in the workspace is not to be seen with that limit (NULL or "": none). */
 bool gate_hides(const char *limit, const char *workspace);
-/* The value behind "RC-WSKEY" or "Bearer", in that header (NULL: none), or as ?token= when it may. */
-const char *gate_value(const struct http_exchange *x, const char *key_header, bool token);
+#define GATE_VALUE_SIZE 256          /* a run's token has room, and more than any key */
+/* The value behind "RC-WSKEY" or "Bearer", in that header (NULL: none), or as ?token= when it may. False when there is none. */
+bool gate_value(const struct http_exchange *x, const char *key_header, bool token, char value[GATE_VALUE_SIZE]);
 /* 401, in the words of the route: "unauthorized", or the API's. */
 void gate_ask_for_key(struct http_exchange *x, const char *code);
 /* A local workspace, by its id or name. */

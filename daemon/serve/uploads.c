@@ -234,7 +234,7 @@ bool serve_head(struct serve_room *room, struct http_exchange *x)
         return false;
     id = path + strlen(kind->prefix);
     if (!put && strcmp(method, "POST") != 0) {
-        http_respond_error(x, 405, "METHOD_NOT_ALLOWED", "this path takes POST and PUT");
+        serve_refuse_method(x, "METHOD_NOT_ALLOWED", "POST, PUT");
         return true;
     }
     if (!link_is_good(room, x, kind->what, id, &size)) {

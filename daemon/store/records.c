@@ -40,7 +40,7 @@ static const char *const sql[ST_COUNT] = {
     [ST_LINE_SENT] = "DELETE FROM lines WHERE target=?1 AND run_id=?2",
     [ST_PAUSE_PUT] = "INSERT INTO pauses VALUES (?1,?2,?3) ON CONFLICT (kind, name) DO UPDATE SET value=excluded.value",
     [ST_ITEM_ADD] = "INSERT INTO work_items VALUES (?1,?2,?3,?7,?4,?5,?6,?8,?9,?10,?11,?12,?13,?14,?15)",
-    [ST_ITEM_PAYLOAD] = "UPDATE work_items SET updated=?5,payload=?6 WHERE id=?1 AND run_id IS ?7",
+    [ST_ITEM_PAYLOAD] = "UPDATE work_items SET payload=?6 WHERE id=?1 AND run_id IS ?7",
     [ST_ITEM_MOVE] = "UPDATE work_items SET updated=?5,step=?8,state=?9,step_run=?10,told=?12,exception=?13,exception_code=?14,"
                      "exception_message=?15 WHERE id=?1",
     [ST_ITEM_DROP] = "DELETE FROM work_items WHERE id=?1",

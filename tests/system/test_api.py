@@ -115,7 +115,12 @@ def test_every_route_with_every_permission(daemon):
     assert count >= 30 * 16
     assert daemon.tcp("GET", "/api/v1/workspaces/here/nothing", headers=bearer(everything)).status == 404
     assert daemon.tcp("GET", "/api/v1/workspaces/here/nothing").status == 401
-    assert daemon.tcp("POST", "/api/v1/workspaces/here/processes", headers=bearer(everything)).status == 405
+    for method, path, allow in (("POST", "processes", "GET"), ("PUT", "assets/x", "GET, DELETE"), ("PATCH", "work-items/x/payload", "POST, PUT"),
+                                ("PUT", "work-items", "GET, POST")):
+        wrong = daemon.tcp(method, f"/api/v1/workspaces/here/{path}", headers=bearer(everything))
+        assert wrong.status == 405 and wrong.headers["Allow"] == allow and wrong.json["error"]["code"] == "METHOD_NOT_ALLOWED"
+    wrong = daemon.tcp("DELETE", f"/uploads/{uuid.uuid4()}")
+    assert wrong.status == 405 and wrong.headers["Allow"] == "POST, PUT"
 
 
 def test_both_schemes_and_a_key_that_expires(daemon):
@@ -123,11 +128,14 @@ def test_both_schemes_and_a_key_that_expires(daemon):
     key = daemon.add_key([])
     for scheme in ("RC-WSKEY", "Bearer", "rc-wskey", "BEARER"):
         assert daemon.tcp("GET", "/api/v1/workspaces/here", headers={"Authorization": f"{scheme} {key['key']}"}).status == 200
+        assert daemon.tcp("GET", "/api/v1/workspaces/here", headers={"Authorization": f"{scheme}  {key['key']} \t "}).status == 200
+        assert daemon.tcp("GET", "/api/v1/workspaces/here", headers={"Authorization": f"{scheme} {key['key']} x"}).status == 401
+        assert daemon.tcp("GET", "/api/v1/workspaces/here", headers={"Authorization": f"{scheme} {key['key'] * 40}"}).status == 401
     uses = json.loads(daemon.cli("--json", "keys", "show", key["id"]).stdout)
-    assert uses["uses"] == 4 and uses["last_used_at"]
+    assert uses["uses"] == 8 and uses["last_used_at"]
     daemon.stop()
     daemon.start()
-    assert json.loads(daemon.cli("--json", "keys", "show", key["id"]).stdout)["uses"] == 4
+    assert json.loads(daemon.cli("--json", "keys", "show", key["id"]).stdout)["uses"] == 8
     from datetime import datetime, timedelta, timezone
     soon = (datetime.now(timezone.utc) + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%S.999Z")
     short = daemon.add_key([], expires_at=soon)["key"]
@@ -185,13 +193,17 @@ def test_a_run_from_start_to_download(api):
     piece = api("GET", f"/step-runs/{step['id']}/console-messages?limit=1")
     assert [line["message"] for line in piece["data"]] == ["one"] and piece["has_more"]
     assert [e["event_type"] for e in api("GET", f"/step-runs/{step['id']}/events")["data"]] == ["created", "started", "completed"]
+    page = api("GET", f"/step-runs/{step['id']}/events?limit=2")
+    assert [e["event_type"] for e in page["data"]] == ["created", "started"] and page["has_more"]
+    page = api("GET", f"/step-runs/{step['id']}/events?" + urllib.parse.urlsplit(page["next"]).query)
+    assert [e["event_type"] for e in page["data"]] == ["completed"] and not page["has_more"]
 
 
 def test_every_form_of_a_start(api):
     daemon, process = api.daemon, api.processes["good"]
     path = f"/api/v1/workspaces/here/processes/{process}/process-runs"
     json_header = dict(bearer(api.key), **{"Content-Type": "application/json"})
-    for body in (None, "", "null", "{}", '{"workItems": [{"x": 1}]}'):
+    for body in (None, "", "null", "{}", '{"workItems": [{"x": 1}]}', '{"type": null, "callback": null}'):
         answer = daemon.tcp("POST", path, body, dict(json_header, **{"Content-Type": "application/json' : '"}))
         assert answer.status == 200 and answer.json["started"] is True, (body, answer.body)
         assert finished(api, answer.json["id"])["state"] == "completed"
@@ -466,7 +478,7 @@ def test_work_items_that_a_client_makes(api):
     for method in ("POST", "PUT"):
         assert api(method, f"/work-items/{one['id']}/payload", {"payload": [method]}) == {"payload": [method]}
     changed = api("GET", f"/work-items/{one['id']}")
-    assert changed["payload"] == ["PUT"] and changed["state_updated_at"] is not None
+    assert changed["payload"] == ["PUT"] and changed["state_updated_at"] is None   # its state is what it was
     two, other = make(None), make("elsewhere", bad)
     listed = lambda query: [i["id"] for i in api("GET", f"/work-items?state=new&{query}")["data"]]  # noqa: E731
     assert listed(f"process_id={good}") == [two["id"], one["id"]] and listed("") == [other["id"], two["id"], one["id"]]
@@ -682,13 +694,13 @@ def test_assets_as_the_storage_client_uses_them(api):
     done = api("POST", f"/assets/{asset['id']}/uploads", {"content_type": "application/octet-stream", "data": base64.b64encode(middle).decode()})
     assert done["status"] == "completed" and fetch(api, api("GET", f"/assets/{asset['id']}")["payload"]["url"]).body == middle
     large = bytes(range(256)) * (6 << 12)
-    pending = api("POST", f"/assets/{asset['id']}/uploads", {"content_type": "application/json"})
+    pending = api("POST", f"/assets/{asset['id']}/uploads", {"content_type": "application/json", "data": None})
     assert pending["status"] == "pending" and api("GET", f"/assets/{asset['id']}/uploads/{pending['id']}") ["status"] == "pending"
     assert put(api, pending["upload_url"].replace("signature=", "signature=0"), large) == 403
     assert put(api, pending["upload_url"], large) == 204
     assert api("GET", f"/assets/{asset['id']}/uploads/{pending['id']}")["status"] == "completed"
     assert fetch(api, api("GET", f"/assets/{asset['id']}")["payload"]["url"]).body == large
-    for body in ({}, {"content_type": ""}, {"content_type": "text/plain", "data": "no base64!"}):
+    for body in ({}, {"content_type": ""}, {"content_type": "text/plain", "data": "no base64!"}, {"content_type": "text/plain", "data": 5}):
         api("POST", f"/assets/{asset['id']}/uploads", body, status=400)
     api("GET", f"/assets/{asset['id']}/uploads/{uuid.uuid4()}", status=404)
     api("GET", f"/assets/{asset['id']}/uploads/wat", status=404)

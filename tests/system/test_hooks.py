@@ -105,6 +105,7 @@ def test_webhooks_are_made_listed_shown_deleted(hooks):
     hooks("DELETE", f"/webhooks/{made[0]['id']}", status=404, workspace="there")
     good = {"endpoint": "https://example.org/", "enabled_events": ["process_run.started"], "process": {"id": hooks.processes["good"]}}
     for change in ({"endpoint": "ftp://example.org/"}, {"endpoint": "https://me@example.org/"}, {"endpoint": "https://"}, {"endpoint": None},
+                   {"endpoint": "http://:80/"}, {"endpoint": "http://h:99999999/"}, {"endpoint": "http://[::1/"},
                    {"endpoint": "https://example.org/\n"}, {"enabled_events": []}, {"enabled_events": ["process_run.begun"]},
                    {"enabled_events": None}, {"process": None}, {"process": {"id": hooks.processes["far"]}}):
         hooks("POST", "/webhooks", dict(good, **change), status=400)
@@ -240,6 +241,7 @@ def test_a_start_may_carry_a_callback(hooks):
     _, (_, message) = messages(hooks, 2, "other")
     assert message["action"] == "process_run.completed" and message["payload"]["processRunId"] == run
     for bad in ({}, {"url": url}, {"url": url, "secret": "s"}, {"url": "file:///etc/passwd", "secret": "s", "callback_events": ["started"]},
+                {"url": "http://:80/", "secret": "s", "callback_events": ["started"]}, {"url": "http://h:99999999/", "secret": "s", "callback_events": ["started"]},
                 {"url": url, "secret": "s", "callback_events": ["ended"]}, {"url": url, "secret": 5, "callback_events": ["started"]}):
         hooks("POST", f"/processes/{hooks.processes['good']}/process-runs", {"callback": bad}, status=400)
     everything = hooks.daemon.log_text() + json.dumps(hooks.daemon.runs())

@@ -122,6 +122,8 @@ def test_the_doors(raw):
     assert raw.api("GET", "/belfry/v1/nothing").status == 404
     wrong = raw.api("DELETE", "/belfry/v1/runs")
     assert wrong.status == 405 and wrong.headers["Allow"] == "GET"
+    wrong = raw.api("PUT", "/belfry/v1/keys/x")
+    assert wrong.status == 405 and wrong.headers["Allow"] == "GET, POST, DELETE"
     for path in ("/belfry/v1/runs?n=x", "/belfry/v1/runs?since=yesterday", "/belfry/v1/runs?state=happy", "/belfry/v1/runs?before=1"):
         assert raw.api("GET", path).status == 400, path
     for body in ("{", "[]", '{"inptu": 1}', '{"files": "x"}', '{"files": ["relative"]}', '{"files": ["/nonexistent"]}', '{"files": ["/"]}'):

@@ -28,7 +28,7 @@ struct item_record {
     char *process;                /* its name */
     char run_id[ID_SIZE];         /* that took it; "": none has */
     int64_t created_ms;
-    int64_t updated_ms;
+    int64_t updated_ms;           /* when its state or place changed */
     char *payload;                /* JSON; NULL: not at hand */
     int step;                     /* whose queue it is in, from 0; as many as there are steps: the output; or ITEM_WAITS */
     enum item_state state;

@@ -76,6 +76,9 @@ void http_client_send(struct http_client *client, struct http_request *request);
 void http_client_cancel(struct http_client *client, struct http_request *request);
 void http_request_close(struct http_request *request);
 
+/* Whether it can be asked: http or https, a host and perhaps a port, no user; nothing in it that has to be escaped. */
+bool http_url_is_good(const char *url);
+
 /* A request that waits for its answer, for programs without a loop (the command line). */
 int http_client_send_now(struct http_request *request, const char *user_agent);
 
