@@ -97,6 +97,9 @@ void shape_step_id(const char *process, const char *step, char id[ID_SIZE]);
 /* An artifact of a run's result; its id is of the run and the path. */
 void artifact_id(const char *run_id, const char *path, char id[ID_SIZE]);
 json_t *shape_artifact(const struct run_record *run, const json_t *artifact);
+/* The first line of a console's bytes: how many of them it takes with its end, and how long it is; 0 when it may go on behind them (not
+ * `last`). One that is longer than `most` is cut there, between two characters; its own end alone is never left over. */
+size_t shape_console_line(const char *bytes, size_t len, size_t most, bool last, size_t *line);
 /* The runs that have a Control Room's word (NULL: any), as journal_read has it. NULL for no such word. */
 struct run_filter {
     const char *word;

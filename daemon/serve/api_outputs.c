@@ -7,7 +7,8 @@
 #include "belfry/base/text.h"
 #include "belfry/base/time.h"
 
-#define CONSOLE_PIECE (1 << 20)
+#define LINE_MAX_LEN (1 << 20)              /* of the console: longer ones are cut */
+#define CONSOLE_PIECE (LINE_MAX_LEN + 1)   /* with what follows such a line */
 
 /* --- step runs ---------------------------------------------------------------------------------------------------- */
 
@@ -154,20 +155,17 @@ static void append_line(json_t *list, const char *line, size_t len, const char *
     buf_close(&text);
 }
 
-/* Lines of a piece of the console, at most `limit`; gives how many bytes they take. A line that goes on after the piece is
- * left for the next, unless it fills the piece or nothing more will come. */
+/* Lines of a piece of the console, at most `limit`; gives how many bytes they take. */
 static size_t take_lines(json_t *list, const char *piece, size_t len, size_t limit, bool last, const char *timestamp)
 {
-    size_t at = 0;
+    size_t at = 0, line, taken;
 
     while (at < len && json_array_size(list) < limit) {
-        const char *end = memchr(piece + at, '\n', len - at);
-        size_t line = end != NULL ? (size_t)(end - piece) - at : len - at;
-
-        if (end == NULL && !last && at > 0)
+        taken = shape_console_line(piece + at, len - at, LINE_MAX_LEN, last, &line);
+        if (taken == 0)
             break;
         append_line(list, piece + at, line, timestamp);
-        at += line + (end != NULL ? 1 : 0);
+        at += taken;
     }
     return at;
 }

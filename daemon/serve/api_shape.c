@@ -200,3 +200,33 @@ json_t *shape_artifact(const struct run_record *run, const json_t *artifact)
     (void)json_put_int(o, "size", json_int(artifact, "size", 0));
     return o;
 }
+
+/* --- a console's lines ---------------------------------------------------------------------------------------------- */
+
+static bool is_inside(char byte)
+{
+    return ((unsigned char)byte & 0xC0) == 0x80;
+}
+
+/* Where to cut at `most`, or before it when a character stands across that. Bytes that are no UTF-8 are cut anywhere. */
+static size_t cut(const char *bytes, size_t most)
+{
+    size_t at = most;
+
+    while (at > 0 && most - at < 3 && is_inside(bytes[at]))
+        at--;
+    return at > 0 && !is_inside(bytes[at]) ? at : most;
+}
+
+size_t shape_console_line(const char *bytes, size_t len, size_t most, bool last, size_t *line)
+{
+    const char *end = memchr(bytes, '\n', len <= most ? len : most + 1);
+
+    if (end != NULL)
+        *line = (size_t)(end - bytes);
+    else if (len > most)
+        *line = cut(bytes, most);
+    else
+        *line = last ? len : 0;
+    return *line + (end != NULL);
+}

@@ -539,67 +539,6 @@ def test_one_work_item_starts_once_whoever_asks(api):
     assert len(api("GET", "/process-runs")["data"]) == 5
 
 
-# --- pages of what changes ------------------------------------------------------------------------------------------------
-
-def follow(api, page):
-    parts = urllib.parse.urlsplit(page["next"])
-    return api("GET", parts.path.split("/api/v1/workspaces/here", 1)[1] + "?" + parts.query)
-
-
-def test_a_page_that_is_deleted_is_no_end(api):
-    made = [api("POST", "/work-items", {"process": {"id": api.processes["good"]}, "payload": n})["id"] for n in range(10)][::-1]
-    page = api("GET", "/work-items?state=new&limit=3")
-    seen = []
-    while True:
-        ids = [i["id"] for i in page["data"]]
-        seen += ids
-        if ids:
-            api("POST", "/work-items/batch", {"batch_operation": "delete", "work_item_ids": ids})
-        if not page["has_more"]:
-            break
-        page = follow(api, page)
-    assert seen == made
-    assert api("GET", "/work-items?state=new")["data"] == []
-
-
-def test_a_process_that_goes_ends_no_list(api):
-    page = api("GET", "/processes?limit=2")
-    assert [p["name"] for p in page["data"]] == ["bad", "good"]
-    text = api.daemon.config.read_text()
-    for gone in ("good", "bad"):
-        begin = text.index(f"[process {gone}]")
-        text = text[:begin] + text[text.index("[process", begin + 1):]
-    api.daemon.config.write_text(text)
-    assert api.daemon.api("POST", "/belfry/v1/reload").status == 200
-    page = follow(api, page)
-    assert [p["name"] for p in page["data"]] == ["long", "single"] and not page["has_more"]
-    api("GET", "/processes?cursor=" + "x" * 65, status=400)
-
-
-def test_an_artifact_that_goes_ends_no_list(daemon):
-    daemon.start(f"""
-[process leaves]
-workspace = here
-shell = yes
-command = if mkdir {daemon.folder}/once; then touch output/a output/b output/ü output/d; exit 1; else touch output/a output/c output/d output/e; fi
-""")
-    headers = bearer(daemon.add_key()["key"])
-    get = lambda path: daemon.tcp("GET", "/api/v1/workspaces/here" + path, headers=headers).json  # noqa: E731
-    run = daemon.run_and_wait("leaves")
-    path = f"/step-runs/{run['steps'][0]['id']}/artifacts"
-    page = get(path + "?limit=2")
-    assert [a["name"] for a in page["data"]] == ["a", "b"]
-    last = get(path + "?" + urllib.parse.urlsplit(get(path + "?limit=3")["next"]).query)
-    assert [a["name"] for a in last["data"]] == ["ü"] and not last["has_more"]
-    assert daemon.cli("retry", run["id"]).returncode == 0
-    until(lambda: daemon.run(run["id"])["state"] == "completed", "it completes")
-    seen = []
-    while page["has_more"]:
-        page = get(path + "?" + urllib.parse.urlsplit(page["next"]).query)
-        seen += [a["name"] for a in page["data"]]
-    assert seen == ["a", "c", "d", "e"]   # all that the second attempt has left
-
-
 # --- Belfry at both ends ---------------------------------------------------------------------------------------------------
 
 def test_a_belfry_follows_runs_of_a_belfry(daemon, tmp_path_factory):
@@ -731,23 +670,6 @@ def test_an_asset_whose_name_holds_a_slash(api):
     assert api("DELETE", "/assets/name%3Aconfig%2Fprod%2Fuploads") == {"id": asset["id"], "deleted": True}
     reader = bearer(api.daemon.add_key(["read_processes"])["key"])
     assert api.daemon.tcp("GET", "/api/v1/workspaces/here/assets/name%3Aconfig%2Fprod", headers=reader).status == 403
-
-
-def test_an_asset_is_found_by_its_very_name(api):
-    names = ["a/b", "a%2Fb", "a%252Fb", "%", "/", "/" * 170, "/" * 255, "é" * 127, "a b?c#d&e=+", "a/", "..", "name:a", "uploads/x"]
-    assets = {name: api("POST", "/assets", {"name": name}) for name in names}
-    for name, asset in assets.items():
-        path = "/assets/name%3A" + urllib.parse.quote(name, safe="")
-        for ending in ("", "/"):
-            assert api("GET", path + ending)["id"] == asset["id"]
-            small = api("POST", f"{path}/uploads{ending}", {"content_type": "text/plain", "data": "aGVsbG8="})
-            assert api("GET", f"{path}/uploads/{small['id']}{ending}") == small
-        assert fetch(api, api("GET", path)["payload"]["url"]).body == b"hello"
-    for name in sorted(names):
-        assert api("DELETE", "/assets/name%3A" + urllib.parse.quote(name, safe=""))["id"] == assets[name]["id"]
-    assert api("GET", "/assets")["data"] == []
-    for name in ("a\n", "\x01", "a\x7f", "x" * 256):
-        api("POST", "/assets", {"name": name}, status=400)
 
 
 def test_a_large_body_needs_a_key_or_is_refused(api):

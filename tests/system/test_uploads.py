@@ -1,4 +1,4 @@
-"""Links that take the bytes of work items' files, and of assets: until when, and what comes twice."""
+"""Assets' names; and links that take the bytes of work items' files, and of assets: until when, and what comes twice."""
 import concurrent.futures
 import socket
 import urllib.parse
@@ -192,3 +192,20 @@ def test_an_assets_link_is_good_once(api):
     pending = begin()["upload_url"]
     api("DELETE", f"/assets/{asset}")
     assert put(api, pending, b"gone") == 404 and no_parts(api)
+
+
+def test_an_asset_is_found_by_its_very_name(api):
+    names = ["a/b", "a%2Fb", "a%252Fb", "%", "/", "/" * 170, "/" * 255, "é" * 127, "a b?c#d&e=+", "a/", "..", "name:a", "uploads/x"]
+    assets = {name: api("POST", "/assets", {"name": name}) for name in names}
+    for name, asset in assets.items():
+        path = "/assets/name%3A" + urllib.parse.quote(name, safe="")
+        for ending in ("", "/"):
+            assert api("GET", path + ending)["id"] == asset["id"]
+            small = api("POST", f"{path}/uploads{ending}", {"content_type": "text/plain", "data": "aGVsbG8="})
+            assert api("GET", f"{path}/uploads/{small['id']}{ending}") == small
+        assert api.daemon.tcp("GET", target(api("GET", path)["payload"]["url"])).body == b"hello"
+    for name in sorted(names):
+        assert api("DELETE", "/assets/name%3A" + urllib.parse.quote(name, safe=""))["id"] == assets[name]["id"]
+    assert api("GET", "/assets")["data"] == []
+    for name in ("a\n", "\x01", "a\x7f", "x" * 256):
+        api("POST", "/assets", {"name": name}, status=400)
