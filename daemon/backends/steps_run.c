@@ -242,10 +242,16 @@ static void began(struct steps_task *task, int64_t started_ms)
     save(run, &news);
 }
 
+/* Whose report it is; NULL: nobody waits for it any more, and the next daemon finds it out. */
+static struct steps_task *task_told(const struct steps *s, const char *step_run_id)
+{
+    return s->closing ? NULL : steps_task_find(s, step_run_id);
+}
+
 static void on_started(void *data, const char *step_run_id, const char *remote_id, const char *remote_url,
                        const char *backend_state, int64_t started_ms)
 {
-    struct steps_task *task = steps_task_find(data, step_run_id);
+    struct steps_task *task = task_told(data, step_run_id);
 
     (void)remote_id;
     (void)remote_url;
@@ -297,7 +303,7 @@ void steps_again(uv_timer_t *timer)
 
 static void on_not_started(void *data, const char *step_run_id, const struct error *why, bool again, int64_t retry_after_ms)
 {
-    struct steps_task *task = steps_task_find(data, step_run_id);
+    struct steps_task *task = task_told(data, step_run_id);
     struct steps_run *run = task != NULL ? task->run : NULL;
     struct news news = { .kind = NEWS_NOT_STARTED, .why = *why, .again = again, .retry_after_ms = retry_after_ms };
     uint64_t dice;
@@ -327,7 +333,7 @@ static void on_not_started(void *data, const char *step_run_id, const struct err
 static void on_unknown(void *data, const char *step_run_id, const struct error *why)
 {
     struct steps *s = data;
-    struct steps_task *task = steps_task_find(s, step_run_id);
+    struct steps_task *task = task_told(s, step_run_id);
 
     (void)why;
     if (task != NULL)
@@ -354,7 +360,7 @@ static void on_found(void *data, const char *step_run_id, enum found found, cons
                      int64_t started_ms)
 {
     struct steps *s = data;
-    struct steps_task *task = steps_task_find(s, step_run_id);
+    struct steps_task *task = task_told(s, step_run_id);
     struct steps_run *run = task != NULL ? task->run : NULL;
     const struct backend_reports *r = s->base.reports;
 
@@ -395,7 +401,7 @@ static void copy_end(struct steps_task *task, const struct run_end *end)
 
 static void on_ended(void *data, const char *step_run_id, const struct run_end *end)
 {
-    struct steps_task *task = steps_task_find(data, step_run_id);
+    struct steps_task *task = task_told(data, step_run_id);
 
     if (task == NULL)
         return;

@@ -262,6 +262,7 @@ void house_free(struct house *h)
     free(h->api_url);
     free(h->homes);
     revise_free(h);
+    deliver_free(h->deliver);
     flows_free(h->flows);
     free(h->items_dir);
     engine_free(h->engine);

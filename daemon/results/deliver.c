@@ -300,7 +300,7 @@ static int take_callback(void *data, const struct callback_record *callback)
     return 0;
 }
 
-static void room_free(struct deliver_room *room)
+void deliver_free(struct deliver_room *room)
 {
     struct callback *c, *next;
 
@@ -332,7 +332,7 @@ int deliver_new(uv_loop_t *loop, struct journal *journal, struct http_client *cl
         status = journal_has_deliveries(journal, &waits, err);
     waits = waits || r->hooks != NULL || r->callbacks != NULL;
     if (status != 0) {
-        room_free(r);
+        deliver_free(r);
         return status;
     }
     (void)uv_timer_init(loop, &r->timer);
@@ -352,10 +352,8 @@ void deliver_let_go(struct deliver_room *room)
     void (*closed)(void *data) = room->closed;
     void *data = room->closed_data;
 
-    if (--room->open > 0)
-        return;
-    room_free(room);
-    closed(data);
+    if (--room->open == 0)
+        closed(data);
 }
 
 static void timer_closed(uv_handle_t *handle)

@@ -22,7 +22,7 @@ EXTRA_DIST += \
 	tests/system/test_local.py \
 	tests/system/test_matrix.py \
 	tests/system/test_page.py \
-	tests/system/test_pages.py \
+	tests/system/test_lists.py \
 	tests/system/test_remote.py \
 	tests/system/test_schedule.py \
 	tests/system/test_steps.py \

@@ -827,6 +827,39 @@ max_parallel = 3
         assert len(record["steps"]) == 40 and record["state"] == ("completed" if command == "true" else "failed")
 
 
+def test_a_daemon_stops_while_runs_begin_and_end(daemon):
+    config = """
+[process plain]
+workspace = here
+shell = yes
+overlap = allow_all
+max_parallel = 6
+command = sleep 0.02
+[process flow]
+workspace = here
+steps = one two
+overlap = allow_all
+max_parallel = 6
+[step one]
+shell = yes
+work_items = file
+command = cp $$RC_WORKITEM_INPUT_PATH $$RC_WORKITEM_OUTPUT_PATH; sleep 0.01
+[step two]
+command = true
+max_parallel = 2
+"""
+    dice = random.Random(27)
+    runs = []
+    for _ in range(12):
+        daemon.start(config)
+        runs += [daemon.begin(name, input=[1, 2]) for name in ("plain", "flow") * 3]
+        time.sleep(dice.uniform(0, 0.1))   # wherever they are by then
+        daemon.stop()
+    daemon.start()
+    for run in runs:
+        assert daemon.ended(run)["state"] == "completed"
+
+
 def test_a_daemon_stops_in_the_middle_of_an_upload(api):
     item = api("POST", "/work-items", {"process": {"id": api.processes["scripts"]}, "payload": 1})
     to = urllib.parse.urlsplit(api("POST", f"/work-items/{item['id']}/files", {"file_name": "a", "file_size": 1000})["upload"]["url"])

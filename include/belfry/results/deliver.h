@@ -26,7 +26,9 @@ struct deliver_host {
 /* Reads what the journal knows of webhooks and callbacks: blocking, at start. */
 int deliver_new(uv_loop_t *loop, struct journal *journal, struct http_client *client, const struct vault *vault,
                 const struct deliver_host *host, struct deliver_room **room, struct error *err);
+/* Sends nothing more. Who wants to know of what is known until deliver_free: the ends of runs are written down to the last. */
 void deliver_close(struct deliver_room *room, void (*closed)(void *data), void *data);
+void deliver_free(struct deliver_room *room);
 
 /* The line that a write of the run has to carry (LINE_ADD's scope), or NULL when nobody wants to know. */
 const char *deliver_line(const struct deliver_room *room, const struct run_record *run);
