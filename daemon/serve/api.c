@@ -341,6 +341,13 @@ static void name_key(struct api_call *call, const char *name)
     (void)snprintf(call->key_name, sizeof call->key_name, "%s", name);
 }
 
+static bool allows(const struct api_key *key, unsigned permission)
+{
+    if (permission == NO_PERMISSION)
+        return true;
+    return (key->permissions & (permission == SEES_RUNS ? MAY(MAY_READ_PROCESSES) | MAY(MAY_READ_RUNS) : MAY(permission))) != 0;
+}
+
 /* Whether who asks may do that here; it has been answered when not. */
 static bool may(struct api_call *call, const struct surface *surface, const struct operation *op)
 {
@@ -371,7 +378,7 @@ static bool may(struct api_call *call, const struct surface *surface, const stru
     }
     /* Another workspace, one that is not there, an operation that is not there: all the same to who may not see them. */
     if (call->workspace == NULL || strcmp(key->workspace, call->workspace->id) != 0 ||
-        (op != NULL && op->permission != NO_PERMISSION && (key->permissions & (UINT32_C(1) << op->permission)) == 0)) {
+        (op != NULL && !allows(key, op->permission))) {
         api_refuse(call->x, 403, "this key may not do that");
         return false;
     }

@@ -39,7 +39,8 @@ struct api_call {
 
 typedef void (*operation_fn)(const struct api_call *call);
 
-enum { NO_PERMISSION = PERMISSIONS, RUN_TOKEN /* no key's, but a run's own */ };
+enum { NO_PERMISSION = PERMISSIONS, RUN_TOKEN /* no key's, but a run's own */,
+    SEES_RUNS /* read_processes or read_runs: a key of the older APIs that may read runs polls them, with v1's names it takes the other */ };
 
 struct operation {
     const char *method;

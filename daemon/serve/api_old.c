@@ -550,8 +550,8 @@ const struct operation process_v1_operations[] = {
     { "POST", "/processes/{}/runs-batch", "startRunBatch", MAY_TRIGGER_PROCESSES, start_batch, NULL, false },
     { "POST", "/processes/{}/run-request", "requestRun", MAY_TRIGGER_PROCESSES, run_request, NULL, false },
     { "GET", "/processes/{}/runs", "listRunsOfProcess", MAY_READ_RUNS, runs_of_process, "limit", false },
-    { "GET", RUN, "getRun", MAY_READ_PROCESSES, run, "embed", false },
-    { "GET", RUN "/robotRuns", "listRobotRuns", MAY_READ_PROCESSES, robot_runs, "limit", false },
+    { "GET", RUN, "getRun", SEES_RUNS, run, "embed", false },
+    { "GET", RUN "/robotRuns", "listRobotRuns", SEES_RUNS, robot_runs, "limit", false },
     { "GET", STEP, "getRobotRun", MAY_READ_RUNS, robot_run, NULL, false },
     { "GET", STEP "/events", "listRobotRunEvents", MAY_READ_RUN_OUTPUTS, robot_events, NULL, false },
     { "GET", STEP "/messages", "listRobotRunMessages", MAY_READ_RUN_OUTPUTS, robot_messages, "limit", false },
@@ -571,8 +571,8 @@ const size_t process_v1_count = sizeof process_v1_operations / sizeof *process_v
 
 const struct operation process_secret_operations[] = {
     { "POST", "/processes/{}/runs", "startRun", MAY_TRIGGER_PROCESSES, start_by_secret, NULL, false },
-    { "GET", RUN, "getRun", MAY_READ_PROCESSES, run, NULL, false },
-    { "GET", RUN "/robotRuns", "listRobotRuns", MAY_READ_PROCESSES, robot_runs, NULL, false },
+    { "GET", RUN, "getRun", SEES_RUNS, run, NULL, false },
+    { "GET", RUN "/robotRuns", "listRobotRuns", SEES_RUNS, robot_runs, NULL, false },
     { "GET", STEP "/artifacts", "listRobotRunArtifacts", MAY_READ_RUN_OUTPUTS, robot_artifacts, NULL, false },
     { "GET", STEP "/artifacts/{}/{}", "getRobotRunArtifact", MAY_READ_RUN_OUTPUTS, robot_artifact, NULL, false },
 };

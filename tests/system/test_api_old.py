@@ -139,6 +139,45 @@ def test_the_gate_stands_before_them_too(old):
     old("GET", "/processes", headers={"robocloud-process-secret": old.key}, status=401)
 
 
+STEP = "/processes/P/runs/R/robotRuns/S"
+ANY_OF = {   # who asks needs one of them
+    "process-v1": [
+        ("GET", "/processes", ["read_processes"]), ("GET", "/pruns", ["read_runs"]), ("GET", "/processes/P/runs", ["read_runs"]),
+        ("POST", "/processes/P/runs", ["trigger_processes"]), ("POST", "/processes/P/runs-batch", ["trigger_processes"]),
+        ("POST", "/processes/P/run-request", ["trigger_processes"]), ("POST", "/processes/P/runs-qs-authorization", ["trigger_processes"]),
+        ("GET", "/processes/P/runs/R", ["read_runs", "read_processes"]), ("GET", "/processes/P/runs/R/robotRuns", ["read_runs", "read_processes"]),
+        ("GET", STEP, ["read_runs"]), ("GET", f"{STEP}/events", ["read_run_outputs"]), ("GET", f"{STEP}/messages", ["read_run_outputs"]),
+        ("GET", f"{STEP}/artifacts", ["read_run_outputs"]), ("GET", f"{STEP}/artifacts/A/a", ["read_run_outputs"]),
+        ("POST", "/processes/P/work-items", ["write_work_items"]), ("GET", "/processes/P/work-items", ["read_work_items"]),
+        ("GET", "/processes/P/runs/R/work-items", ["read_work_items"]), ("GET", "/processes/P/work-items/I", ["read_work_items"]),
+        ("POST", "/processes/P/work-items/I/retry", ["write_work_items"]), ("POST", "/processes/P/work-items/I/files/upload", ["write_work_items"])],
+    "workspace-v1": [
+        ("POST", "/processes/P/runs", ["trigger_processes"]), ("GET", "/processes/P/runs/R", ["read_runs", "read_processes"]),
+        ("GET", "/processes/P/runs/R/robotRuns", ["read_runs", "read_processes"]),
+        ("GET", f"{STEP}/artifacts", ["read_run_outputs"]), ("GET", f"{STEP}/artifacts/A/a", ["read_run_outputs"])]}
+
+
+@pytest.mark.parametrize("prefix", ANY_OF)
+def test_every_old_route_with_every_permission(old, prefix):
+    daemon = old.daemon
+    names = [n.partition(".")[2] for n in daemon.add_key()["permissions"]]
+    keys = {name: bearer(daemon.add_key([name])["key"]) for name in names}
+    for method, path, wanted in ANY_OF[prefix]:
+        for name, key in keys.items():
+            status = daemon.tcp(method, f"/{prefix}/workspaces/here{path}", headers=key).status
+            assert (status == 403) == (name not in wanted) and status != 401, (method, path, name, status)
+
+
+def test_the_key_that_the_trigger_action_asks_for_starts_and_polls(old):
+    good = old.processes["good"]
+    key = {"headers": bearer(old.daemon.add_key(["read_runs", "trigger_processes"])["key"])}
+    run_id = old("POST", f"/processes/{good}/runs", {"variables": {}}, **key)["id"]
+    for prefix in ("process-v1", "workspace-v1"):
+        run = until(lambda: (lambda r: r if r["state"] == "COMPL" else None)(
+            old("GET", f"/processes/{good}/runs/{run_id}", prefix=prefix, **key)), "the run ends")
+        assert [s["id"] for s in old("GET", f"/processes/{good}/runs/{run_id}/robotRuns", prefix=prefix, **key)] == [run["robotRuns"][0]["id"]]
+
+
 def test_the_process_secret(old):
     good, secret = old.processes["good"], {"robocloud-process-secret": old.key}
 
