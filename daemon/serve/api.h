@@ -144,7 +144,7 @@ struct api_steps {
     struct run_record run;
     json_t *result;                /* the run's, or NULL */
     struct step_record *steps;
-    size_t count;                  /* at least one */
+    size_t count;                  /* none of a flow that has not begun; at least one when one was asked for */
     bool flow;                     /* they are rows of their own; else there is one, made of the run */
     char only[ID_SIZE];            /* the one that was asked for */
     struct journal_read read;

@@ -63,6 +63,14 @@ static void derive(struct api_steps *s)
         derive_settled(step, json_array_get(json_object_get(s->result, "steps"), 0));
 }
 
+/* One that has not begun is what its process is configured as: its step runs are made when it does. */
+static bool has_flow(const struct api_steps *s)
+{
+    const struct process_config *process = config_process(s->config, s->run.process);
+
+    return s->run.memo != NULL || (s->run.started_ms == 0 && process != NULL && config_has_flow(process));
+}
+
 static void finish(struct api_steps *s)
 {
     s->done(s);
@@ -78,13 +86,13 @@ static void steps_came(struct journal_read *read, int status)
         steps_free(s);
         return;
     }
-    s->flow = read->count > 0;
+    s->flow = read->count > 0 || has_flow(s);
     if (!s->flow) {
         derive(s);
         finish(s);
         return;
     }
-    s->steps = calloc(read->count, sizeof *s->steps);
+    s->steps = calloc(read->count + 1, sizeof *s->steps);
     if (s->steps == NULL)
         abort();
     for (size_t i = 0; i < read->count; i++) {
@@ -95,7 +103,7 @@ static void steps_came(struct journal_read *read, int status)
         if (step_record_copy(&s->steps[s->count++], step) != 0)
             abort();
     }
-    if (s->count > 0) {
+    if (s->count > 0 || s->only[0] == '\0') {
         finish(s);
         return;
     }

@@ -15,16 +15,23 @@ workspace = here
 shell = yes
 overlap = allow_all
 max_parallel = 4
-command = echo one; echo two; cp "$$BELFRY_INPUT" output/in.json; printf '[{"payload": {"n": 1}}]' > "$$RC_WORKITEM_OUTPUT_PATH"
+command = echo one; echo two; cp "$$BELFRY_INPUT" output/in.json; printf '[{{"payload": {{"n": 1}}}}]' > "$$RC_WORKITEM_OUTPUT_PATH"
 [process bad]
 workspace = here
 command = false
+[process steps]
+workspace = here
+steps = wait
+overlap = buffer_all
+[step wait]
+shell = yes
+command = touch {folder}/runs.$$BELFRY_RUN_ID; while [ ! -e {folder}/go ]; do sleep 0.05; done
 """
 
 
 @pytest.fixture
 def old(daemon):
-    daemon.start(CONFIG)
+    daemon.start(CONFIG.format(folder=daemon.folder))
     key = daemon.add_key()["key"]
 
     def call(method, path, body=None, status=200, headers=None, prefix="process-v1"):
@@ -98,6 +105,22 @@ def test_every_form_of_a_start(old):
         old("POST", f"/processes/{good}/run-request", body, status=status)
     old("POST", f"/processes/{good}/runs-batch", {}, status=400)
     old("POST", f"/processes/{uuid.uuid4()}/runs", {}, status=404)
+
+
+def test_step_runs_of_a_run_that_has_not_begun(old):
+    steps, v1 = old.processes["steps"], "/api/v1/workspaces/here"
+    first, second = (old("POST", f"/processes/{steps}/runs", {"n": n})["id"] for n in (1, 2))
+    until(lambda: (old.daemon.folder / f"runs.{first}").exists(), "the first runs")
+    assert old.daemon.run(second)["state"] == "queued"
+    assert old("GET", f"/processes/{steps}/runs/{second}/robotRuns") == [] == old("GET", f"/processes/{steps}/runs/{second}")["robotRuns"]
+    assert old.daemon.api("GET", f"{v1}/step-runs?process_run_id={second}").json["data"] == []
+    invented = second[:14] + "8" + second[15:]
+    old("GET", f"/processes/{steps}/runs/{second}/robotRuns/{invented}", status=404)
+    assert old.daemon.api("GET", f"{v1}/step-runs/{invented}").status == 404
+    (old.daemon.folder / "go").touch()
+    assert finished(old, steps, second)["state"] == "COMPL"
+    assert [s["step"]["name"] for s in old.daemon.api("GET", f"{v1}/step-runs?process_run_id={second}").json["data"]] == ["wait"]
+    assert len(old("GET", f"/processes/{steps}/runs/{second}/robotRuns")) == 1
 
 
 def test_work_items(old):
@@ -196,7 +219,7 @@ def test_the_process_secret(old):
 def test_a_belfry_speaks_them_to_a_belfry(daemon, tmp_path_factory, dialect, prefix):
     port = free_port()
     near = Daemon(tmp_path_factory.mktemp("near"))
-    daemon.configure(CONFIG)
+    daemon.configure(CONFIG.format(folder=daemon.folder))
     daemon.config.write_text(daemon.config.read_text().replace("127.0.0.1:0", f"127.0.0.1:{port}"))
     daemon.start()
     near.env["FAR_KEY"] = daemon.add_key()["key"]
