@@ -154,26 +154,31 @@ bool api_body(struct http_exchange *x, json_t **body)
 }
 
 /* Generated clients write numbers as "10.0". */
-static bool read_limit(const char *text, size_t *limit)
+static bool read_limit(const char *text, size_t most, size_t *limit)
 {
     char *end;
     double value = strtod(text, &end);
 
     if (end == text || *end != '\0' || !(value >= 1) || floor(value) < value)
         return false;
-    *limit = value > API_LIMIT_MAX ? API_LIMIT_MAX : (size_t)value;
+    *limit = value > (double)most ? most : (size_t)value;
     return true;
 }
 
-bool api_limit_or(struct http_exchange *x, size_t otherwise, size_t *limit)
+bool api_limit_within(struct http_exchange *x, size_t otherwise, size_t most, size_t *limit)
 {
     const char *text = http_query(x, "limit");
 
     *limit = otherwise;
-    if (text == NULL || read_limit(text, limit))
+    if (text == NULL || read_limit(text, most, limit))
         return true;
     api_refuse(x, 400, "limit has to be a whole number from 1");
     return false;
+}
+
+bool api_limit_or(struct http_exchange *x, size_t otherwise, size_t *limit)
+{
+    return api_limit_within(x, otherwise, API_LIMIT_MAX, limit);
 }
 
 bool api_limit(struct http_exchange *x, size_t *limit)

@@ -7,7 +7,8 @@
  *   api_items.c    work items of runs without a flow        api_input.c    work items that are made, and wait
  *   api_files.c    files of work items                      wishes.c       batches: retry, done, delete
  *   api_assets.c   assets                                   api_hooks.c    webhooks, callbacks
- *   api_workers.c  what a machine has of workers            api_old.c      the two older APIs
+ *   api_workers.c  what a machine has of workers            api_old.c      the two older APIs: runs, starts
+ *   api_old_steps.c  their step runs                        api_old_items.c  their work items
  *   api_robot.c    what a run asks for from inside          api_secrets.c  and from the vault
  *   api_reference.c, api_schemas.c  the description of it all
  */
@@ -69,6 +70,8 @@ bool api_body(struct http_exchange *x, json_t **body);
 /* "limit" (a float will do), or what it is when it is not said; false when it was refused. */
 bool api_limit(struct http_exchange *x, size_t *limit);
 bool api_limit_or(struct http_exchange *x, size_t otherwise, size_t *limit);
+/* The same where no page is meant, with another bound. */
+bool api_limit_within(struct http_exchange *x, size_t otherwise, size_t most, size_t *limit);
 void api_refuse_cursor(struct http_exchange *x);
 /* The "cursor" of a page that tells how much came before; false when it was refused. */
 bool api_offset(struct http_exchange *x, int64_t *offset);
@@ -211,6 +214,27 @@ void api_write_payload(const struct api_call *call, const struct item_record *it
 void api_start_named_items(const struct api_call *call, const json_t *ids);
 void api_start_inputs(const struct api_call *call, const struct process_config *process);
 
+/* --- api_old.c --- */
+/* A member with a text, or null. */
+void api_old_put(json_t *o, const char *name, const char *text);
+/* True when the run is of the process in the path; it was refused when not. */
+bool api_old_is_of_process(const struct api_call *call, const struct run_record *run);
+
+/* --- api_old_steps.c --- */
+void api_old_robot_runs(const struct api_call *call);
+void api_old_robot_run(const struct api_call *call);
+void api_old_robot_events(const struct api_call *call);
+void api_old_robot_messages(const struct api_call *call);
+void api_old_robot_artifacts(const struct api_call *call);
+void api_old_robot_artifact(const struct api_call *call);
+
+/* --- api_old_items.c --- */
+void api_old_item_make(const struct api_call *call);
+void api_old_items_of_process(const struct api_call *call);
+void api_old_items_of_run(const struct api_call *call);
+void api_old_item(const struct api_call *call);
+void api_old_item_file(const struct api_call *call);
+
 /* --- api_outputs.c --- */
 void api_step_runs(const struct api_call *call);
 void api_step_runs_of_run(const struct api_call *call);
@@ -220,7 +244,7 @@ void api_artifact(const struct api_call *call);
 void api_console(const struct api_call *call);
 void api_events(const struct api_call *call);
 
-/* The first lines of a step run's console: [{"timestamp", "message"}]. */
+/* The first lines of a step run's console, as far as 16 MiB of it reach: [{"timestamp", "message"}]. */
 json_t *api_console_lines(const struct api_steps *s, const struct step_record *step, size_t limit);
 
 /* --- api_robot.c --- */

@@ -8,11 +8,9 @@
 #include <strings.h>
 
 #include "api.h"
-#include "belfry/base/text.h"
 #include "belfry/base/time.h"
 
-#define LIST_DEFAULT 10
-#define LIST_MAX 1000
+#define RUNS_DEFAULT 10            /* of a process, as its client has it */
 
 /* --- shapes ------------------------------------------------------------------------------------------------------- */
 
@@ -23,7 +21,7 @@ static const char *old_state(const struct run_record *run)
     return strcmp(word, "new") == 0 ? "INI" : strcmp(word, "completed") == 0 ? "COMPL" : strcmp(word, "unresolved") == 0 ? "PENDING" : "IP";
 }
 
-static void put_or_null(json_t *o, const char *name, const char *text)
+void api_old_put(json_t *o, const char *name, const char *text)
 {
     (void)json_object_set_new(o, name, json_null());
     if (text != NULL)
@@ -39,8 +37,8 @@ static json_t *old_run(const struct api_call *call, const struct run_record *run
 
     (void)json_put(o, "id", run->id);
     (void)json_put(o, "state", state);
-    put_or_null(o, "result", strcmp(state, "COMPL") == 0 ? "success" : strcmp(state, "PENDING") == 0 ? "error" : NULL);
-    put_or_null(o, "errorCode", ended ? run->error_code : NULL);
+    api_old_put(o, "result", strcmp(state, "COMPL") == 0 ? "success" : strcmp(state, "PENDING") == 0 ? "error" : NULL);
+    api_old_put(o, "errorCode", ended ? run->error_code : NULL);
     (void)json_put(o, "workspaceId", call->workspace->id);
     id_from_name("process", run->process, id);
     (void)json_put(o, "processId", id);
@@ -63,55 +61,6 @@ static json_t *old_run_with_steps(const struct api_steps *s)
         (void)json_array_append_new(list, json_pack("{s:s, s:s}", "id", s->steps[i].id, "state", step_state_name(s->steps[i].state)));
     (void)json_object_set_new(o, "robotRuns", list);
     return o;
-}
-
-static json_t *old_item(const struct api_call *call, const json_t *item, bool data)
-{
-    const char *state = json_str(item, "state"), *type;
-    json_t *o = json_object(), *exception = json_object_get(item, "exception"), *file, *files = json_array();
-    size_t i;
-
-    (void)json_put(o, "id", json_str(item, "id"));
-    (void)json_put(o, "state", strcmp(state, "done") == 0 ? "COMPLETED" : strcmp(state, "new") == 0 ? "NEW" : strcmp(state, "failed") == 0
-                               ? "FAILED" : strcmp(state, "pending") == 0 ? "PENDING" : "IN_PROGRESS");
-    (void)json_object_set(o, "createTs", json_object_get(item, "created_at"));
-    (void)json_object_set(o, "stateTs", json_object_get(item, "state_updated_at"));
-    (void)json_put(o, "workspaceId", call->workspace->id);
-    (void)json_object_set(o, "processId", json_object_get(json_object_get(item, "process"), "id"));
-    put_or_null(o, "processRunId", json_str(json_object_get(item, "process_run"), "id"));
-    put_or_null(o, "activityRunId", json_str(json_object_get(item, "step_run"), "id"));
-    if (json_is_object(exception)) {
-        type = json_str(exception, "type");
-        exception = json_copy(exception);
-        (void)json_put(exception, "type", type != NULL && strcmp(type, "business") == 0 ? "BUSINESS" : "APPLICATION");
-        (void)json_object_set_new(o, "exception", exception);
-    }
-    if (!data)
-        return o;
-    (void)json_object_set(o, "payload", json_object_get(item, "payload"));
-    json_array_foreach(json_object_get(item, "files"), i, file)
-        (void)json_array_append_new(files, json_pack("{s:O, s:O, s:O, s:O, s:O}", "id", json_object_get(file, "id"), "name",
-                                                     json_object_get(file, "name"), "fileName", json_object_get(file, "name"), "size",
-                                                     json_object_get(file, "size"), "download", json_object_get(file, "download")));
-    (void)json_object_set_new(o, "files", files);
-    return o;
-}
-
-static bool with_data(const struct http_exchange *x)
-{
-    const char *word = http_query(x, "includeData");
-
-    return word != NULL && strcasecmp(word, "true") == 0;
-}
-
-static size_t limit_of(const struct http_exchange *x)
-{
-    const char *text = http_query(x, "limit");
-    int64_t limit;
-
-    if (text == NULL || text_int(text, 1, INT32_MAX, &limit) != 0)
-        return LIST_DEFAULT;
-    return limit < LIST_MAX ? (size_t)limit : LIST_MAX;
 }
 
 /* --- processes and runs ------------------------------------------------------------------------------------------- */
@@ -155,6 +104,7 @@ static void pruns(const struct api_call *call)
         const char *word, *v1;
     } words[] = { { "INI", "new" }, { "IND", "new" }, { "IP", "in_progress" }, { "COMPL", "completed" }, { "PENDING", "unresolved" } };
     const char *state = http_query(call->x, "state"), *v1 = NULL;
+    size_t limit;
 
     for (size_t i = 0; state != NULL && i < sizeof words / sizeof *words; i++) {
         if (strcasecmp(words[i].word, state) == 0)
@@ -162,20 +112,20 @@ static void pruns(const struct api_call *call)
     }
     if (state != NULL && v1 == NULL)
         api_refuse(call->x, 400, "state has to be INI, IP, COMPL or PENDING");
-    else
-        api_list_runs(call, NULL, v1, limit_of(call->x), runs_bare);
+    else if (api_limit(call->x, &limit))
+        api_list_runs(call, NULL, v1, limit, runs_bare);
 }
 
 static void runs_of_process(const struct api_call *call)
 {
     const struct process_config *process = api_start_process(call);
+    size_t limit;
 
-    if (process != NULL)
-        api_list_runs(call, process, NULL, limit_of(call->x), runs_as_data);
+    if (process != NULL && api_limit_or(call->x, RUNS_DEFAULT, &limit))
+        api_list_runs(call, process, NULL, limit, runs_as_data);
 }
 
-/* True when the run is of the process in the path; it was refused when not. */
-static bool is_of_process(const struct api_call *call, const struct run_record *run)
+bool api_old_is_of_process(const struct api_call *call, const struct run_record *run)
 {
     char id[ID_SIZE];
 
@@ -188,167 +138,13 @@ static bool is_of_process(const struct api_call *call, const struct run_record *
 
 static void show_run(struct api_steps *s)
 {
-    if (is_of_process(&s->call, &s->run))
+    if (api_old_is_of_process(&s->call, &s->run))
         serve_json(s->call.x, 200, old_run_with_steps(s));
 }
 
 static void run(const struct api_call *call)
 {
     api_read_steps(call, call->args.at[1], show_run);
-}
-
-/* --- step runs ---------------------------------------------------------------------------------------------------- */
-
-static void show_steps(struct api_steps *s)
-{
-    json_t *list;
-
-    if (!is_of_process(&s->call, &s->run))
-        return;
-    list = json_array();
-    for (size_t i = 0; i < s->count; i++)
-        (void)json_array_append_new(list, json_pack("{s:s, s:s}", "id", s->steps[i].id, "state", step_state_name(s->steps[i].state)));
-    serve_json(s->call.x, 200, list);
-}
-
-static void robot_runs(const struct api_call *call)
-{
-    api_read_steps(call, call->args.at[1], show_steps);
-}
-
-/* The step run in the path, of the run and the process there; NULL after it was refused. */
-static const struct step_record *step_of_path(const struct api_steps *s)
-{
-    if (!is_of_process(&s->call, &s->run))
-        return NULL;
-    for (size_t i = 0; i < s->count; i++) {
-        if (strcmp(s->steps[i].id, s->call.args.at[2]) == 0)
-            return &s->steps[i];
-    }
-    api_refuse(s->call.x, 404, "Robot run not found");
-    return NULL;
-}
-
-static void show_step(struct api_steps *s)
-{
-    const struct step_record *step = step_of_path(s);
-
-    if (step != NULL)
-        serve_json(s->call.x, 200, json_pack("{s:s, s:s}", "id", step->id, "state", step_state_name(step->state)));
-}
-
-static void robot_run(const struct api_call *call)
-{
-    api_read_steps(call, call->args.at[1], show_step);
-}
-
-static void show_events(struct api_steps *s)
-{
-    const struct step_record *step = step_of_path(s);
-    json_t *list;
-    char number[8];
-
-    if (step == NULL)
-        return;
-    list = json_array();
-    for (int i = 0; i < 3; i++) {
-        int64_t at_ms = i == 0 ? step->created_ms : i == 1 ? step->started_ms : step->ended_ms;
-        json_t *o;
-
-        if (at_ms == 0)
-            continue;
-        (void)snprintf(number, sizeof number, "%d", i + 1);
-        o = json_pack("{s:s, s:i, s:{}}", "seqNo", number, "eventType", i + 1, "data");
-        (void)json_put_time(o, "timestamp", at_ms);
-        (void)json_array_append_new(list, o);
-    }
-    serve_json(s->call.x, 200, list);
-}
-
-static void robot_events(const struct api_call *call)
-{
-    api_read_steps(call, call->args.at[1], show_events);
-}
-
-static void show_messages(struct api_steps *s)
-{
-    const struct step_record *step = step_of_path(s);
-    json_t *lines, *line, *list;
-    size_t i;
-
-    if (step == NULL)
-        return;
-    lines = api_console_lines(s, step, limit_of(s->call.x));
-    list = json_array();
-    json_array_foreach(lines, i, line)
-        (void)json_array_append_new(list, json_pack("{s:I, s:O, s:O}", "seqNo", (json_int_t)i + 1, "message", json_object_get(line, "message"),
-                                                    "timestamp", json_object_get(line, "timestamp")));
-    json_decref(lines);
-    serve_json(s->call.x, 200, list);
-}
-
-static void robot_messages(const struct api_call *call)
-{
-    api_read_steps(call, call->args.at[1], show_messages);
-}
-
-static void show_artifacts(struct api_steps *s)
-{
-    const struct step_record *step = step_of_path(s);
-    json_t *artifacts, *one, *list, *o;
-    size_t i;
-
-    if (step == NULL)
-        return;
-    artifacts = api_step_artifacts(s, step);
-    list = json_array();
-    json_array_foreach(artifacts, i, one) {
-        json_t *shape = shape_artifact(&s->run, one);
-
-        o = json_pack("{s:O, s:O, s:O, s:O}", "id", json_object_get(shape, "id"), "fileName", json_object_get(shape, "name"), "fileSize",
-                      json_object_get(shape, "size"), "fileSIze", json_object_get(shape, "size"));   /* both spellings are in use */
-        (void)json_array_append_new(list, o);
-        json_decref(shape);
-    }
-    json_decref(artifacts);
-    serve_json(s->call.x, 200, list);
-}
-
-static void robot_artifacts(const struct api_call *call)
-{
-    api_read_steps(call, call->args.at[1], show_artifacts);
-}
-
-static void show_link(struct api_steps *s)
-{
-    const struct step_record *step = step_of_path(s);
-    json_t *artifacts, *one, *found = NULL;
-    struct buf url = { 0 };
-    char id[ID_SIZE];
-    size_t i;
-
-    if (step == NULL)
-        return;
-    artifacts = api_step_artifacts(s, step);
-    json_array_foreach(artifacts, i, one) {
-        artifact_id(s->run.id, json_str(one, "path"), id);
-        if (strcmp(id, s->call.args.at[3]) == 0 && json_str(one, "name") != NULL && strcmp(json_str(one, "name"), s->call.args.at[4]) == 0)
-            found = one;
-    }
-    if (found != NULL) {
-        api_base_url(s->call.x, &url);
-        serve_link_to(s->call.room, s->run.id, json_str(found, "path"), &url);
-        serve_json(s->call.x, 200, json_string(buf_str(&url)));
-    } else {
-        api_refuse(s->call.x, 404, "Artifact not found");
-    }
-    buf_close(&url);
-    json_decref(artifacts);
-}
-
-static void robot_artifact(const struct api_call *call)
-{
-    api_read_steps(call, call->args.at[1], show_link);
 }
 
 /* --- starts ------------------------------------------------------------------------------------------------------- */
@@ -444,99 +240,6 @@ static void run_request(const struct api_call *call)
     json_decref(body);
 }
 
-/* --- work items --------------------------------------------------------------------------------------------------- */
-
-static json_t *only_id(json_t *item)
-{
-    json_t *o = json_pack("{s:O}", "id", json_object_get(item, "id"));
-
-    json_decref(item);
-    return o;
-}
-
-static void make_item(const struct api_call *call)
-{
-    const struct process_config *process = api_start_process(call);
-    const char *whole = http_query(call->x, "bodyAsPayload");
-    json_t *body, *payload;
-
-    if (process == NULL || !api_body(call->x, &body))
-        return;
-    payload = whole != NULL && strcasecmp(whole, "true") == 0 ? body : json_object_get(body, "payload");
-    if (payload != NULL)
-        api_item_make_as(call, process, payload, only_id);
-    else
-        api_refuse(call->x, 400, "payload is needed");
-    json_decref(body);
-}
-
-static void answer_items(const struct api_call *call, json_t *items)
-{
-    json_t *list = json_array(), *item;
-    size_t i;
-
-    json_array_foreach(items, i, item)
-        (void)json_array_append_new(list, old_item(call, item, with_data(call->x)));
-    json_decref(items);
-    serve_json(call->x, 200, json_pack("{s:o}", "data", list));
-}
-
-static void answer_item(const struct api_call *call, json_t *items)
-{
-    serve_json(call->x, 200, old_item(call, json_array_get(items, 0), true));
-    json_decref(items);
-}
-
-/* Those that wait, and those that go through the steps of runs; what a run without steps has taken is listed with it. */
-static void process_items(const struct api_call *call)
-{
-    const struct process_config *process = api_start_process(call);
-    struct api_call shaped = *call;
-
-    shaped.items = answer_items;
-    if (process != NULL)
-        api_all_rows(&shaped, process, 0, LIST_MAX);
-}
-
-static void item(const struct api_call *call)
-{
-    struct api_call shaped = *call;
-
-    shaped.items = answer_item;
-    shaped.item_at = 1;
-    api_item(&shaped);
-}
-
-/* Those of a run of the process in the path. */
-static void answer_run_items(const struct api_call *call, json_t *items)
-{
-    const char *of = json_str(json_object_get(json_array_get(items, 0), "process"), "id");
-    const struct process_config *process = api_process(call, call->args.at[0]);
-
-    if (of != NULL && strcmp(of, process != NULL ? process->id : call->args.at[0]) != 0) {
-        json_decref(items);
-        api_refuse(call->x, 404, "Process run not found");
-        return;
-    }
-    answer_items(call, items);
-}
-
-static void run_items(const struct api_call *call)
-{
-    struct api_call shaped = *call;
-
-    shaped.items = answer_run_items;
-    api_run_items(&shaped, call->args.at[1]);
-}
-
-static void item_file(const struct api_call *call)
-{
-    struct api_call shaped = *call;
-
-    shaped.item_at = 1;
-    api_item_file_flat(&shaped);
-}
-
 /* --- the tables --------------------------------------------------------------------------------------------------- */
 
 #define RUN "/processes/{}/runs/{}"
@@ -551,29 +254,29 @@ const struct operation process_v1_operations[] = {
     { "POST", "/processes/{}/run-request", "requestRun", MAY_TRIGGER_PROCESSES, run_request, NULL, false },
     { "GET", "/processes/{}/runs", "listRunsOfProcess", MAY_READ_RUNS, runs_of_process, "limit", false },
     { "GET", RUN, "getRun", SEES_RUNS, run, "embed", false },
-    { "GET", RUN "/robotRuns", "listRobotRuns", SEES_RUNS, robot_runs, "limit", false },
-    { "GET", STEP, "getRobotRun", MAY_READ_RUNS, robot_run, NULL, false },
-    { "GET", STEP "/events", "listRobotRunEvents", MAY_READ_RUN_OUTPUTS, robot_events, NULL, false },
-    { "GET", STEP "/messages", "listRobotRunMessages", MAY_READ_RUN_OUTPUTS, robot_messages, "limit", false },
-    { "GET", STEP "/artifacts", "listRobotRunArtifacts", MAY_READ_RUN_OUTPUTS, robot_artifacts, NULL, false },
-    { "GET", STEP "/artifacts/{}/{}", "getRobotRunArtifact", MAY_READ_RUN_OUTPUTS, robot_artifact, NULL, false },
-    { "POST", "/processes/{}/work-items", "createWorkItem", MAY_WRITE_WORK_ITEMS, make_item, "bodyAsPayload", false },
-    { "GET", "/processes/{}/work-items", "listWorkItems", MAY_READ_WORK_ITEMS, process_items, "includeData", false },
-    { "GET", RUN "/work-items", "listRunWorkItems", MAY_READ_WORK_ITEMS, run_items, "includeData sortBy sortOrder", false },
-    { "GET", "/processes/{}/work-items/{}", "getWorkItem", MAY_READ_WORK_ITEMS, item, "includeData", false },
+    { "GET", RUN "/robotRuns", "listRobotRuns", SEES_RUNS, api_old_robot_runs, "limit", false },
+    { "GET", STEP, "getRobotRun", MAY_READ_RUNS, api_old_robot_run, NULL, false },
+    { "GET", STEP "/events", "listRobotRunEvents", MAY_READ_RUN_OUTPUTS, api_old_robot_events, NULL, false },
+    { "GET", STEP "/messages", "listRobotRunMessages", MAY_READ_RUN_OUTPUTS, api_old_robot_messages, "limit", false },
+    { "GET", STEP "/artifacts", "listRobotRunArtifacts", MAY_READ_RUN_OUTPUTS, api_old_robot_artifacts, NULL, false },
+    { "GET", STEP "/artifacts/{}/{}", "getRobotRunArtifact", MAY_READ_RUN_OUTPUTS, api_old_robot_artifact, NULL, false },
+    { "POST", "/processes/{}/work-items", "createWorkItem", MAY_WRITE_WORK_ITEMS, api_old_item_make, "bodyAsPayload", false },
+    { "GET", "/processes/{}/work-items", "listWorkItems", MAY_READ_WORK_ITEMS, api_old_items_of_process, "includeData", false },
+    { "GET", RUN "/work-items", "listRunWorkItems", MAY_READ_WORK_ITEMS, api_old_items_of_run, "includeData sortBy sortOrder", false },
+    { "GET", "/processes/{}/work-items/{}", "getWorkItem", MAY_READ_WORK_ITEMS, api_old_item, "includeData", false },
     { "POST", "/processes/{}/work-items/{}/retry", "retryWorkItem", MAY_WRITE_WORK_ITEMS, api_old_retry, NULL, false },
     { "POST", STEP "/reserve-next-work-item", "reserveNextWorkItem", RUN_TOKEN, robot_reserve, NULL, false },
     { "POST", STEP "/release-work-item", "releaseWorkItem", RUN_TOKEN, robot_release, NULL, false },
     { "POST", "/processes/{}/work-items/{}/output", "createOutputWorkItem", RUN_TOKEN, robot_output, NULL, false },
-    { "POST", "/processes/{}/work-items/{}/files/upload", "createWorkItemFile", MAY_WRITE_WORK_ITEMS, item_file, NULL, false },
+    { "POST", "/processes/{}/work-items/{}/files/upload", "createWorkItemFile", MAY_WRITE_WORK_ITEMS, api_old_item_file, NULL, false },
 };
 const size_t process_v1_count = sizeof process_v1_operations / sizeof *process_v1_operations;
 
 const struct operation process_secret_operations[] = {
     { "POST", "/processes/{}/runs", "startRun", MAY_TRIGGER_PROCESSES, start_by_secret, NULL, false },
     { "GET", RUN, "getRun", SEES_RUNS, run, NULL, false },
-    { "GET", RUN "/robotRuns", "listRobotRuns", SEES_RUNS, robot_runs, NULL, false },
-    { "GET", STEP "/artifacts", "listRobotRunArtifacts", MAY_READ_RUN_OUTPUTS, robot_artifacts, NULL, false },
-    { "GET", STEP "/artifacts/{}/{}", "getRobotRunArtifact", MAY_READ_RUN_OUTPUTS, robot_artifact, NULL, false },
+    { "GET", RUN "/robotRuns", "listRobotRuns", SEES_RUNS, api_old_robot_runs, NULL, false },
+    { "GET", STEP "/artifacts", "listRobotRunArtifacts", MAY_READ_RUN_OUTPUTS, api_old_robot_artifacts, NULL, false },
+    { "GET", STEP "/artifacts/{}/{}", "getRobotRunArtifact", MAY_READ_RUN_OUTPUTS, api_old_robot_artifact, NULL, false },
 };
 const size_t process_secret_count = sizeof process_secret_operations / sizeof *process_secret_operations;

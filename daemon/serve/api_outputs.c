@@ -9,6 +9,7 @@
 
 #define LINE_MAX_LEN (1 << 20)              /* of the console: longer ones are cut */
 #define CONSOLE_PIECE (LINE_MAX_LEN + 1)   /* with what follows such a line */
+#define CONSOLE_WHOLE (16 << 20)             /* where there are no pages */
 
 /* --- step runs ---------------------------------------------------------------------------------------------------- */
 
@@ -170,19 +171,19 @@ static size_t take_lines(json_t *list, const char *piece, size_t len, size_t lim
     return at;
 }
 
-/* Lines from an offset on; *next is where they go on, 0 when there are no more. */
-static json_t *read_console(const struct api_steps *s, const struct step_record *step, int64_t offset, size_t limit, int64_t *next)
+/* Lines from an offset on, of `most` bytes; *next is where they go on, 0 when there are no more. */
+static json_t *read_console(const struct api_steps *s, const struct step_record *step, int64_t offset, size_t most, size_t limit, int64_t *next)
 {
-    char *piece = malloc(CONSOLE_PIECE), timestamp[TIME_TEXT_SIZE];
+    char *piece = malloc(most), timestamp[TIME_TEXT_SIZE];
     int fd = api_open_console(s, step);
-    ssize_t got = fd >= 0 && piece != NULL ? pread(fd, piece, CONSOLE_PIECE, offset) : 0;
+    ssize_t got = fd >= 0 && piece != NULL ? pread(fd, piece, most, offset) : 0;
     size_t len = got > 0 ? (size_t)got : 0, taken;
     json_t *list = json_array();
 
     /* The console keeps the order of what was written, not its times: they are all the step run's start. */
     time_format(step->started_ms, timestamp);
-    taken = take_lines(list, piece, len, limit, step->state > STEP_RUNNING && len < CONSOLE_PIECE, timestamp);
-    *next = taken > 0 && (taken < len || len == CONSOLE_PIECE) ? offset + (int64_t)taken : 0;
+    taken = take_lines(list, piece, len, limit, step->state > STEP_RUNNING && len < most, timestamp);
+    *next = taken > 0 && (taken < len || len == most) ? offset + (int64_t)taken : 0;
     if (fd >= 0)
         (void)close(fd);
     free(piece);
@@ -193,7 +194,7 @@ json_t *api_console_lines(const struct api_steps *s, const struct step_record *s
 {
     int64_t next;
 
-    return read_console(s, step, 0, limit, &next);
+    return read_console(s, step, 0, CONSOLE_WHOLE, limit, &next);
 }
 
 static void show_console(struct api_steps *s)
@@ -205,7 +206,7 @@ static void show_console(struct api_steps *s)
 
     if (!api_offset(s->call.x, &offset) || !api_limit_or(s->call.x, API_LIMIT_MAX, &limit))
         return;
-    list = read_console(s, &s->steps[0], offset, limit, &next);
+    list = read_console(s, &s->steps[0], offset, CONSOLE_PIECE, limit, &next);
     (void)snprintf(follows, sizeof follows, "%lld", (long long)next);
     api_answer_page(s->call.x, list, next != 0 ? follows : NULL);
 }

@@ -13,6 +13,8 @@ libbelfry_a_SOURCES += \
 	daemon/serve/web.c \
 	daemon/serve/wishes.c \
 	daemon/serve/api_old.c \
+	daemon/serve/api_old_items.c \
+	daemon/serve/api_old_steps.c \
 	daemon/serve/api_outputs.c \
 	daemon/serve/api_reference.c \
 	daemon/serve/api_runs.c \

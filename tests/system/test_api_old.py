@@ -19,6 +19,18 @@ command = echo one; echo two; cp "$$BELFRY_INPUT" output/in.json; printf '[{{"pa
 [process bad]
 workspace = here
 command = false
+[process lines]
+workspace = here
+overlap = allow_all
+max_parallel = 12
+command = seq -f %0120.0f 1 12000
+[process both]
+workspace = here
+steps = echo again
+[step echo]
+command = echo
+[step again]
+command = echo
 [process steps]
 workspace = here
 steps = wait
@@ -105,6 +117,29 @@ def test_every_form_of_a_start(old):
         old("POST", f"/processes/{good}/run-request", body, status=status)
     old("POST", f"/processes/{good}/runs-batch", {}, status=400)
     old("POST", f"/processes/{uuid.uuid4()}/runs", {}, status=404)
+
+
+def test_limits(old):
+    lines = old.processes["lines"]
+    runs = [old("POST", f"/processes/{lines}/runs")["id"] for _ in range(12)]
+    for run_id in runs:
+        step, = finished(old, lines, run_id)["robotRuns"]
+    at = f"/processes/{lines}/runs/{runs[-1]}/robotRuns"
+    numbers = [int(m["message"]) for m in old("GET", f"{at}/{step['id']}/messages")]
+    assert numbers == list(range(1, 10001))   # of 12000, in more than a page of v1 takes
+    assert len(old("GET", f"{at}/{step['id']}/messages?limit=1500.0")) == 1500
+    assert len(old("GET", f"{at}/{step['id']}/messages?limit=100000")) == 10000
+    assert len(old("GET", "/pruns")) == 12 and len(old("GET", "/pruns?limit=11.0")) == 11
+    assert len(old("GET", f"/processes/{lines}/runs")["data"]) == 10 and len(old("GET", f"/processes/{lines}/runs?limit=2")["data"]) == 2
+    both = old.processes["both"]
+    run_id = old("POST", f"/processes/{both}/runs")["id"]
+    begun = finished(old, both, run_id)["robotRuns"]
+    assert len(begun) == 2
+    assert old("GET", f"/processes/{both}/runs/{run_id}/robotRuns?limit=1") == begun[:1]
+    assert old("GET", f"/processes/{both}/runs/{run_id}/robotRuns") == begun
+    for path in (f"{at}/{step['id']}/messages", "/pruns", f"/processes/{lines}/runs", at):
+        for bad in ("0", "-1", "1.5", "ten", ""):
+            old("GET", f"{path}?limit={bad}", status=400)
 
 
 def test_step_runs_of_a_run_that_has_not_begun(old):
