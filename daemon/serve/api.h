@@ -202,6 +202,9 @@ void api_derived_items(const struct api_call *call, const char *run_id, bool out
 void api_derived_item(const struct api_call *call, const char *taken_by, json_t *files);
 /* Refuses a change of it. */
 void api_derived_item_stays(const struct api_call *call, const char *taken_by);
+/* call->items gets `items` (taken: those that are rows, the oldest first) and after them those of the process's newest runs without a
+ * flow, the oldest of these first; `data`: with their payloads and files. */
+void api_add_derived_items(const struct api_call *call, const struct process_config *process, size_t runs, bool data, json_t *items);
 
 /* --- api_input.c --- */
 #define API_ITEMS_MAX 1000         /* of one start */

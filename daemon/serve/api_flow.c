@@ -17,7 +17,6 @@ struct item_ask {
     void (*done)(struct item_ask *ask);
     char run_id[ID_SIZE];
     bool outputs;
-    bool newest_first;
     json_t *ids;                   /* of a start */
 };
 
@@ -221,16 +220,13 @@ static bool wanted(const struct item_ask *ask, const struct item_record *item)
            (process == NULL || (known != NULL && (strcmp(process, known->id) == 0 || strcmp(process, known->name) == 0)));
 }
 
-/* All of them, for the older APIs. */
+/* All of them, the oldest first, for the older APIs. */
 static void answer_all(struct item_ask *ask)
 {
     json_t *list = json_array();
 
-    for (size_t i = 0; i < ask->read.item_count; i++) {
-        size_t at = ask->newest_first ? ask->read.item_count - 1 - i : i;
-
-        (void)json_array_append_new(list, shape_row(ask, &ask->read.items[at], true));
-    }
+    for (size_t i = 0; i < ask->read.item_count; i++)
+        (void)json_array_append_new(list, shape_row(ask, &ask->read.items[i], true));
     ask->call.items(&ask->call, list);
 }
 
@@ -330,7 +326,6 @@ static void answer_whole(struct row_ask *r)
     if (text == NULL)
         abort();
     ask->read.ids = text;
-    ask->newest_first = true;
     go(ask);
     free(text);
     json_decref(ids);

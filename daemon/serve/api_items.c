@@ -258,12 +258,12 @@ static void list_outputs(struct api_read *r, const struct run_record *run)
 
 /* --- work items --------------------------------------------------------------------------------------------------- */
 
-static json_t *items_of_run(const struct api_read *r, bool data)
+static void append_items(json_t *list, const struct api_read *r, const struct journal_row *row, bool data)
 {
-    json_t *list = json_array(), *o;
     struct items items;
+    json_t *o;
 
-    items_read(&items, r);
+    items_read_row(&items, r, row);
     for (enum side side = SIDE_INPUT; side <= SIDE_OUTPUT; side++) {
         const json_t *entries = side == SIDE_INPUT ? items.input : items.output;
 
@@ -275,7 +275,6 @@ static json_t *items_of_run(const struct api_read *r, bool data)
         }
     }
     items_close(&items);
-    return list;
 }
 
 static void list_items(struct api_read *r, const struct run_record *run)
@@ -307,13 +306,78 @@ static void list_items(struct api_read *r, const struct run_record *run)
 
 static void list_all(struct api_read *r, const struct run_record *run)
 {
+    json_t *list = json_array();
+
     (void)run;
-    r->call.items(&r->call, items_of_run(r, true));
+    append_items(list, r, &r->read.rows[0], true);
+    r->call.items(&r->call, list);
 }
 
 void api_derived_items(const struct api_call *call, const char *run_id, bool outputs, json_t *files)
 {
     api_read_run_with(call, run_id, files, outputs ? list_outputs : call->items != NULL ? list_all : list_items);
+}
+
+/* --- of a process's newest runs, for the older APIs ---------------------------------------------------------------- */
+
+struct newest_ask {
+    struct api_read r;
+    json_t *items;                 /* those that the journal has as such, then those of the runs */
+    bool data;
+};
+
+/* The runs whose items are listed by themselves. */
+static json_t *runs_of(const json_t *items)
+{
+    json_t *runs = json_object();
+    const json_t *item;
+    const char *id;
+    size_t i;
+
+    json_array_foreach(items, i, item) {
+        id = json_str(json_object_get(item, "process_run"), "id");
+        if (id != NULL)
+            (void)json_object_set_new(runs, id, json_true());
+    }
+    return runs;
+}
+
+static void newest_came(struct journal_read *read, int status)
+{
+    struct newest_ask *ask = read->data;
+    struct serve_room *room = ask->r.call.room;
+    json_t *listed = runs_of(ask->items);
+
+    for (size_t k = read->count; status == 0 && k-- > 0;) {   /* the oldest first, as the others are */
+        if (read->rows[k].run.memo == NULL && json_object_get(listed, read->rows[k].run.id) == NULL)
+            append_items(ask->items, &ask->r, &read->rows[k], ask->data);
+    }
+    if (status == 0)
+        ask->r.call.items(&ask->r.call, json_incref(ask->items));
+    else
+        api_refuse(ask->r.call.x, 503, "the journal cannot be read: %s", read->error.text);
+    json_decref(listed);
+    json_decref(ask->items);
+    config_release(ask->r.config);
+    free(ask);
+    serve_let_go(room);
+}
+
+void api_add_derived_items(const struct api_call *call, const struct process_config *process, size_t runs, bool data, json_t *items)
+{
+    const struct run_filter *filter = runs_of_word(NULL);
+    struct newest_ask *ask = calloc(1, sizeof *ask);
+
+    if (ask == NULL)
+        abort();
+    ask->r.call = *call;
+    ask->r.config = config_hold(call->config);
+    ask->items = items;
+    ask->data = data;
+    call->room->open++;
+    ask->r.read = (struct journal_read) { .kind = READ_RUNS, .workspace = call->workspace->name, .state = -1, .states = filter->states,
+        .stopping = filter->stopping, .begun = filter->begun, .process = process->name, .limit = runs, .whole = true, .cb = newest_came, .data = ask };
+    journal_read(call->room->host.journal, &ask->r.read);
 }
 
 /* --- of all runs -------------------------------------------------------------------------------------------------- */

@@ -19,6 +19,17 @@ command = echo one; echo two; cp "$$BELFRY_INPUT" output/in.json; printf '[{{"pa
 [process bad]
 workspace = here
 command = false
+[process turns]
+workspace = here
+shell = yes
+command = test -e {folder}/mended
+[process breaks]
+workspace = here
+steps = break
+overlap = buffer_all
+[step break]
+shell = yes
+command = while [ -e {folder}/hold ]; do sleep 0.05; done; test -e {folder}/mended
 [process lines]
 workspace = here
 overlap = allow_all
@@ -176,11 +187,68 @@ def test_work_items(old):
     assert (item["state"], item["processRunId"], item["payload"]) == ("COMPLETED", begun["id"], {"n": 1})
     items = old("GET", f"/processes/{good}/runs/{begun['id']}/work-items?includeData=true&sortBy=createTs&sortOrder=desc")["data"]
     assert [i["payload"] for i in items] == [{"n": 1}, {"payload": {"n": 2}}, {"n": 1}]
-    assert [i["activityRunId"] is None for i in items] == [False, False, True]
+    assert [i["activityRunId"] is None for i in items] == [True, False, False]   # the output is the newest
+    for query in ("", "?sortBy=createTs&sortOrder=asc", "?sortBy=createTs", "?sortOrder=ASC"):
+        assert old("GET", f"/processes/{good}/runs/{begun['id']}/work-items{query}")["data"] == [
+            {k: v for k, v in i.items() if k not in ("payload", "files")} for i in reversed(items)], query
+    for query in ("sortBy=state", "sortOrder=up"):
+        old("GET", f"/processes/{good}/runs/{begun['id']}/work-items?{query}", status=400)
     old("POST", f"/processes/{good}/run-request", body, status=409)
     old("POST", f"/processes/{good}/work-items", {}, status=400)
     old("GET", f"/processes/{good}/work-items/{uuid.uuid4()}", status=404)
     old("POST", f"/processes/{good}/work-items/{first['id']}/retry", status=409)   # it has not failed
+
+
+def test_work_items_of_steps_are_sorted_too(old):
+    both = old.processes["both"]
+    begun = old("POST", f"/processes/{both}/runs-batch", [1, 2])
+    finished(old, both, begun["id"])
+    items = old("GET", f"/processes/{both}/runs/{begun['id']}/work-items?sortBy=createTs&sortOrder=desc")["data"]
+    assert len(items) == 2 and [i["id"] for i in items[-2:]] == begun["workItemIds"][::-1]
+    made = [i["createTs"] for i in items]
+    assert made == sorted(made, reverse=True)
+    assert old("GET", f"/processes/{both}/runs/{begun['id']}/work-items")["data"] == items[::-1]
+
+
+def test_failed_items_of_a_command_are_listed_and_tried_again(old):
+    turns = old.processes["turns"]
+    waits = old("POST", f"/processes/{turns}/work-items", {"payload": "waits"})["id"]
+    made = old("POST", f"/processes/{turns}/work-items", {"payload": "made"})["id"]
+    runs = [old("POST", f"/processes/{turns}/run-request", {"type": "workItemIds", "workItemIds": [made]})["id"]]
+    assert finished(old, turns, runs[0])["state"] == "PENDING"
+    begun = old("POST", f"/processes/{turns}/runs-batch", ["one", "two"])
+    runs.append(begun["id"])
+    assert finished(old, turns, runs[1])["state"] == "PENDING"
+    items = old("GET", f"/processes/{turns}/work-items?includeData=true")["data"]
+    assert [(i["id"], i["state"], i["payload"], i["processRunId"]) for i in items] == [
+        (begun["workItemIds"][1], "FAILED", "two", runs[1]), (begun["workItemIds"][0], "FAILED", "one", runs[1]), (made, "FAILED", "made", runs[0]),
+        (waits, "NEW", "waits", None)]
+    assert all("payload" not in i for i in old("GET", f"/processes/{turns}/work-items")["data"])
+    assert old("GET", f"/processes/{old.processes['bad']}/work-items")["data"] == []
+    (old.daemon.folder / "mended").touch()
+    for item in items:
+        if item["state"] == "FAILED" and item["id"] != begun["workItemIds"][1]:
+            old("POST", f"/processes/{turns}/work-items/{item['id']}/retry")
+    for run_id in runs:
+        assert old.daemon.ended(run_id)["state"] == "completed"
+    until(lambda: [i["state"] for i in old("GET", f"/processes/{turns}/work-items")["data"]] == ["COMPLETED"] * 3 + ["NEW"], "all but one are done")
+
+
+def test_a_retried_run_of_steps_lists_its_items_once(old):
+    breaks = old.processes["breaks"]
+    hold = old("POST", f"/processes/{breaks}/runs", {"n": 1})["id"]
+    assert finished(old, breaks, hold)["state"] == "PENDING"
+    begun = old("POST", f"/processes/{breaks}/runs", {"n": 2})
+    assert finished(old, breaks, begun["id"])["state"] == "PENDING"
+    (old.daemon.folder / "hold").touch()
+    for run_id in (hold, begun["id"]):
+        old.daemon.cli("retry", run_id)
+    until(lambda: old.daemon.run(begun["id"])["state"] == "queued", "the second waits for the first")
+    assert [i["processRunId"] for i in old("GET", f"/processes/{breaks}/work-items")["data"]] == [begun["id"], hold]
+    (old.daemon.folder / "hold").unlink()
+    (old.daemon.folder / "mended").touch()
+    for run_id in (hold, begun["id"]):
+        assert old.daemon.ended(run_id)["state"] == "completed"
 
 
 def test_the_gate_stands_before_them_too(old):
