@@ -102,9 +102,16 @@ static bool is_output(const struct api_call *call, const struct item_record *ite
     return item->state == ITEM_NEW && item->step > 0 && (flow == NULL || (size_t)item->step == flow_steps(flow));
 }
 
+/* A client that polls by the older APIs stops at the first state but in progress: an item that an open run was started with waits for
+ * nothing but its turn. v1 says new. */
+static bool waits_in_run(const struct api_call *call, const struct item_record *item)
+{
+    return call->items != NULL && item->state == ITEM_NEW && item->step == 0 && engine_run(call->room->host.engine, item->run_id) != NULL;
+}
+
 static const char *word_of(const struct api_call *call, const struct item_record *item)
 {
-    return is_output(call, item) ? "done" : item_state_name(item->state);
+    return is_output(call, item) ? "done" : waits_in_run(call, item) ? "pending" : item_state_name(item->state);
 }
 
 static void put_ref(json_t *o, const char *name, const char *id)

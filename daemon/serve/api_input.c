@@ -133,6 +133,8 @@ static void waiting_read(struct journal_read *read, int status)
         api_refuse(ask->call.x, 503, "the journal cannot be read: %s", read->error.text);
     else if (json_array_size(ids) > 0)
         api_start_named_items(&ask->call, ids);
+    else if (ask->call.shape != NULL)   /* a shape that tells of a run has none to tell of */
+        api_refuse(ask->call.x, 409, "nothing was started: no work item waits in the process's input");
     else
         serve_json(ask->call.x, 200, json_pack("{s:b}", "started", 0));
     json_decref(ids);

@@ -7,15 +7,20 @@
 
 #define RUNS_LISTED 200            /* of a process without steps: whose items its list has */
 
+/* What a run has taken and waits there is in progress: see waits_in_run in api_flow.c. */
+static const char *old_item_state(const char *word)
+{
+    return strcmp(word, "done") == 0 ? "COMPLETED" : strcmp(word, "new") == 0 ? "NEW" : strcmp(word, "failed") == 0 ? "FAILED" : "IN_PROGRESS";
+}
+
 static json_t *old_item(const struct api_call *call, const json_t *item, bool data)
 {
-    const char *state = json_str(item, "state"), *type;
+    const char *type;
     json_t *o = json_object(), *exception = json_object_get(item, "exception"), *file, *files;
     size_t i;
 
     (void)json_put(o, "id", json_str(item, "id"));
-    (void)json_put(o, "state", strcmp(state, "done") == 0 ? "COMPLETED" : strcmp(state, "new") == 0 ? "NEW" : strcmp(state, "failed") == 0
-                               ? "FAILED" : strcmp(state, "pending") == 0 ? "PENDING" : "IN_PROGRESS");
+    (void)json_put(o, "state", old_item_state(json_str(item, "state")));
     (void)json_object_set(o, "createTs", json_object_get(item, "created_at"));
     (void)json_object_set(o, "stateTs", json_object_get(item, "state_updated_at"));
     (void)json_put(o, "workspaceId", call->workspace->id);
@@ -45,6 +50,15 @@ static bool with_data(const struct http_exchange *x)
     const char *word = http_query(x, "includeData");
 
     return word != NULL && strcasecmp(word, "true") == 0;
+}
+
+/* Whether the items, which are all of one process, are of the one in the path. */
+static bool is_of_process(const struct api_call *call, const json_t *items)
+{
+    const char *of = json_str(json_object_get(json_array_get(items, 0), "process"), "id");
+    const struct process_config *process = api_process(call, call->args.at[0]);
+
+    return of == NULL || strcmp(of, process != NULL ? process->id : call->args.at[0]) == 0;
 }
 
 static json_t *only_id(json_t *item)
@@ -167,14 +181,11 @@ void api_old_items_of_process(const struct api_call *call)
         api_all_rows(&shaped, process, NULL, API_LIMIT_MAX);
 }
 
-/* Those of a run of the process in the path. */
 static void answer_run_items(const struct api_call *call, json_t *items)
 {
-    const char *of = json_str(json_object_get(json_array_get(items, 0), "process"), "id");
-    const struct process_config *process = api_process(call, call->args.at[0]);
     enum order order;
 
-    if (of != NULL && strcmp(of, process != NULL ? process->id : call->args.at[0]) != 0) {
+    if (!is_of_process(call, items)) {
         json_decref(items);
         api_refuse(call->x, 404, "Process run not found");
     } else if (read_order(call->x, &order)) {
@@ -196,7 +207,10 @@ void api_old_items_of_run(const struct api_call *call)
 
 static void answer_item(const struct api_call *call, json_t *items)
 {
-    serve_json(call->x, 200, old_item(call, json_array_get(items, 0), true));
+    if (is_of_process(call, items))
+        serve_json(call->x, 200, old_item(call, json_array_get(items, 0), true));
+    else
+        api_refuse(call->x, 404, "Work item not found");
     json_decref(items);
 }
 

@@ -42,6 +42,11 @@ steps = echo again
 command = echo
 [step again]
 command = echo
+[process waits]
+workspace = here
+overlap = buffer_all
+shell = yes
+command = while [ ! -e {folder}/go ]; do sleep 0.05; done
 [process steps]
 workspace = here
 steps = wait
@@ -196,6 +201,15 @@ def test_work_items(old):
     old("POST", f"/processes/{good}/run-request", body, status=409)
     old("POST", f"/processes/{good}/work-items", {}, status=400)
     old("GET", f"/processes/{good}/work-items/{uuid.uuid4()}", status=404)
+    third = old("POST", f"/processes/{good}/work-items", {"payload": {"n": 3}})
+    for item in (first, third, {"id": f"{begun['id']}-out-0"}):
+        old("GET", f"/processes/{good}/work-items/{item['id']}")
+        old("GET", f"/processes/{old.processes['bad']}/work-items/{item['id']}", status=404)
+        old("GET", f"/processes/{uuid.uuid4()}/work-items/{item['id']}", status=404)
+    whole = {"type": "storages", "storages": ["input"]}
+    assert old("POST", f"/processes/{good}/run-request", whole)["workItemIds"] == [third["id"]]
+    nothing = old("POST", f"/processes/{good}/run-request", whole, status=409)
+    assert set(nothing) == {"error"} and "no work item waits" in nothing["error"]["message"]
     old("POST", f"/processes/{good}/work-items/{first['id']}/retry", status=409)   # it has not failed
 
 
@@ -232,6 +246,29 @@ def test_failed_items_of_a_command_are_listed_and_tried_again(old):
     for run_id in runs:
         assert old.daemon.ended(run_id)["state"] == "completed"
     until(lambda: [i["state"] for i in old("GET", f"/processes/{turns}/work-items")["data"]] == ["COMPLETED"] * 3 + ["NEW"], "all but one are done")
+
+
+def test_an_item_is_in_progress_as_soon_as_its_run_is_started(old):
+    for process in (old.processes["steps"], old.processes["waits"]):
+        first, second = (old("POST", f"/processes/{process}/runs-batch", [1, 2]) for _ in range(2))
+        until(lambda: old.daemon.run(first["id"])["state"] == "running", "the first runs")
+        assert old.daemon.run(second["id"])["state"] == "queued"
+        for begun in (first, second):
+            for item in begun["workItemIds"]:
+                assert old("GET", f"/processes/{process}/work-items/{item}")["state"] == "IN_PROGRESS"
+            assert [i["state"] for i in old("GET", f"/processes/{process}/runs/{begun['id']}/work-items")["data"]] == ["IN_PROGRESS"] * 2
+        items = old("GET", f"/processes/{process}/work-items")["data"]
+        assert [i["state"] for i in items] == ["IN_PROGRESS"] * 4
+        waiting = old("POST", f"/processes/{process}/work-items", {"payload": 1})["id"]
+        assert old("GET", f"/processes/{process}/work-items/{waiting}")["state"] == "NEW"
+        words = {i["state"] for i in old.daemon.api("GET", f"/api/v1/workspaces/here/work-items?process_run_id={second['id']}").json["data"]}
+        assert words == {"pending"}
+    words = [i["state"] for i in old.daemon.api("GET", "/api/v1/workspaces/here/processes/steps/work-items").json["data"]]
+    assert sorted(words) == ["in_progress", "new", "new"]
+    (old.daemon.folder / "go").touch()
+    for process in (old.processes["steps"], old.processes["waits"]):
+        until(lambda: sorted(i["state"] for i in old("GET", f"/processes/{process}/work-items")["data"]) == ["COMPLETED"] * 4 + ["NEW"],
+              "all are done")
 
 
 def test_a_retried_run_of_steps_lists_its_items_once(old):
