@@ -3,6 +3,7 @@ libbelfry_a_SOURCES += \
 	daemon/base/error.c \
 	daemon/base/file.c \
 	daemon/base/file_name.c \
+	daemon/base/form.c \
 	daemon/base/heap.c \
 	daemon/base/id.c \
 	daemon/base/json.c \
@@ -18,6 +19,7 @@ noinst_HEADERS += \
 	include/belfry/base/buf.h \
 	include/belfry/base/error.h \
 	include/belfry/base/file.h \
+	include/belfry/base/form.h \
 	include/belfry/base/heap.h \
 	include/belfry/base/id.h \
 	include/belfry/base/json.h \

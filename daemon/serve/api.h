@@ -218,6 +218,8 @@ void api_start_named_items(const struct api_call *call, const json_t *ids);
 void api_start_inputs(const struct api_call *call, const struct process_config *process);
 
 /* --- api_old.c --- */
+/* A body that is a payload as a whole: api_body, but a form is taken, too, as an object of strings. */
+bool api_old_payload(struct http_exchange *x, json_t **payload);
 /* A member with a text, or null. */
 void api_old_put(json_t *o, const char *name, const char *text);
 /* True when the run is of the process in the path; it was refused when not. */

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "api.h"
+#include "belfry/base/form.h"
 #include "belfry/base/time.h"
 
 #define RUNS_DEFAULT 10            /* of a process, as its client has it */
@@ -173,13 +174,23 @@ static json_t *started_by_secret(const struct api_call *call, const struct proce
                      "processRunId", run_id);
 }
 
+/* JSON, or a form: there is a client that sends one and calls it JSON. */
+bool api_old_payload(struct http_exchange *x, json_t **payload)
+{
+    size_t len;
+    const char *bytes = http_body(x, &len);
+
+    *payload = form_is_plain(bytes, len) ? form_parse(bytes, len, NULL) : NULL;
+    return *payload != NULL || api_body(x, payload);
+}
+
 /* The body is the payload, whatever it is. */
 static void start_with_body(const struct api_call *call, start_shape shape)
 {
     const struct process_config *process = api_start_process(call);
     json_t *body;
 
-    if (process != NULL && api_body(call->x, &body))
+    if (process != NULL && api_old_payload(call->x, &body))
         api_start_as(call, process, json_pack("[o]", body), shape);
 }
 

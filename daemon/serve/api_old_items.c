@@ -72,12 +72,13 @@ static json_t *only_id(json_t *item)
 void api_old_item_make(const struct api_call *call)
 {
     const struct process_config *process = api_start_process(call);
-    const char *whole = http_query(call->x, "bodyAsPayload");
+    const char *word = http_query(call->x, "bodyAsPayload");
+    bool whole = word != NULL && strcasecmp(word, "true") == 0;
     json_t *body, *payload;
 
-    if (process == NULL || !api_body(call->x, &body))
+    if (process == NULL || !(whole ? api_old_payload(call->x, &body) : api_body(call->x, &body)))
         return;
-    payload = whole != NULL && strcasecmp(whole, "true") == 0 ? body : json_object_get(body, "payload");
+    payload = whole ? body : json_object_get(body, "payload");
     if (payload != NULL)
         api_item_make_as(call, process, payload, only_id);
     else

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "belfry/base/form.h"
 #include "belfry/base/text.h"
 #include "webhook_internal.h"
 
@@ -59,89 +60,15 @@ static void add_header(void *data, const char *name, const char *value)
     buf_close(&both);
 }
 
-/* A name that comes again makes a list of its values. */
-static void add_pair(json_t *object, const char *name, json_t *value)
-{
-    json_t *before = json_object_get(object, name);
-
-    if (before == NULL)
-        (void)json_object_set_new(object, name, value);
-    else if (json_is_array(before))
-        (void)json_array_append_new(before, value);
-    else
-        (void)json_object_set_new(object, name, json_pack("[O, o]", before, value));
-}
-
 static void add_query(void *data, const char *name, const char *value)
 {
     struct pairs *p = data;
 
     if (text_is_utf8(name, strlen(name)))
-        add_pair(p->object, name, text_json(value != NULL ? value : ""));
+        form_add(p->object, name, text_json(value != NULL ? value : ""));
 }
 
 /* --- the body ----------------------------------------------------------------------------------------------------- */
-
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-/* One part of a form, decoded: NULL when it is not well formed, not UTF-8, or holds a NUL. */
-static char *form_decode(const char *text, size_t len)
-{
-    char *out = malloc(len + 1);
-    size_t n = 0;
-
-    for (size_t i = 0; out != NULL && i < len; i++) {
-        if (text[i] != '%') {
-            out[n++] = (char)(text[i] == '+' ? ' ' : text[i]);
-            continue;
-        }
-        if (i + 2 >= len || hex_digit(text[i + 1]) < 0 || hex_digit(text[i + 2]) < 0)
-            goto bad;
-        out[n++] = (char)(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2]));
-        i += 2;
-    }
-    if (out == NULL || !text_is_utf8(out, n))
-        goto bad;
-    out[n] = '\0';
-    return out;
-bad:
-    free(out);
-    return NULL;
-}
-
-static json_t *parse_form(const char *body, size_t len, struct error *err)
-{
-    json_t *object = json_object();
-    const char *end = body + len;
-
-    while (body < end) {
-        const char *stop = memchr(body, '&', (size_t)(end - body));
-        const char *equals;
-        char *name, *value;
-
-        stop = stop != NULL ? stop : end;
-        equals = memchr(body, '=', (size_t)(stop - body));
-        equals = equals != NULL ? equals : stop;
-        name = form_decode(body, (size_t)(equals - body));
-        value = equals < stop ? form_decode(equals + 1, (size_t)(stop - equals - 1)) : strdup("");
-        if (name != NULL && value != NULL && stop > body)
-            add_pair(object, name, json_string(value));
-        if (name == NULL || value == NULL) {
-            error_set(err, BF_EINVAL, "the body is not a well-formed form");
-            json_decref(object);
-            object = NULL;
-        }
-        free(name);
-        free(value);
-        if (object == NULL)
-            return NULL;
-        body = stop + 1;
-    }
-    return object;
-}
 
 static bool type_is(const char *type, const char *word)
 {
@@ -176,7 +103,7 @@ static json_t *body_json(const char *type, const char *body, size_t len, struct 
     if (value != NULL)
         return value;
     if (type_is(type, "application/x-www-form-urlencoded"))
-        return parse_form(body, len, err);
+        return form_parse(body, len, err);
     if (text_is_utf8(body, len))
         return json_stringn_nocheck(body, len);
     text_base64(body, len, &text);

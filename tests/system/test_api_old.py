@@ -135,6 +135,28 @@ def test_every_form_of_a_start(old):
     old("POST", f"/processes/{uuid.uuid4()}/runs", {}, status=404)
 
 
+def test_a_form_is_a_payload_where_the_whole_body_is_one(old):
+    good, form = old.processes["good"], "a=1&b=two+words&c=%C3%A4"
+    seen = {"a": "1", "b": "two words", "c": "\u00e4"}
+    json_type = {"Content-Type": "application/json"}
+    for path, prefix in ((f"/processes/{good}/runs", "process-v1"), (f"/processes/{good}/runs-qs-authorization?token={old.key}", "process-v1"),
+                         (f"/processes/{good}/runs", "workspace-v1")):
+        for headers in (bearer(old.key), {**bearer(old.key), **json_type}):
+            begun = old("POST", path, form, prefix=prefix, headers=headers)
+            run = old.daemon.ended(begun.get("id") or begun["processRunId"])
+            assert [i["payload"] for i in run["work_items"]["input"]] == [seen]
+    item = old("POST", f"/processes/{good}/work-items?bodyAsPayload=true", form)["id"]
+    polled = old.daemon.tcp("GET", f"/process-v1/workspaces/here/processes/{good}/work-items/{item}", form, {**bearer(old.key), **json_type})
+    assert polled.status == 200 and polled.json["payload"] == seen
+    for body in ("a", '{"a": "x?b=1"', "a=%zz", "a b=1"):
+        old("POST", f"/processes/{good}/runs", body, status=400)
+    for path in ("runs-batch", "run-request", "work-items"):
+        old("POST", f"/processes/{good}/{path}", form, status=400)
+    v1 = f"/api/v1/workspaces/here/processes/{good}"
+    for path in (f"{v1}/process-runs", f"{v1}/process-runs-integrations?token={old.key}"):
+        assert old.daemon.tcp("POST", path, form, bearer(old.key)).status == 400
+
+
 def test_limits(old):
     lines = old.processes["lines"]
     runs = [old("POST", f"/processes/{lines}/runs")["id"] for _ in range(12)]

@@ -13,6 +13,7 @@ BASE_TESTS = \
 	tests/unit/base/file_edge_test \
 	tests/unit/base/buf_test \
 	tests/unit/base/file_name_test \
+	tests/unit/base/form_test \
 	tests/unit/base/heap_test \
 	tests/unit/base/id_test \
 	tests/unit/base/json_test \
@@ -26,6 +27,8 @@ tests_unit_base_buf_test_SOURCES = tests/unit/base/buf_test.c
 tests_unit_base_buf_test_LDADD = $(UNIT_LIBS)
 tests_unit_base_file_name_test_SOURCES = tests/unit/base/file_name_test.c
 tests_unit_base_file_name_test_LDADD = $(UNIT_LIBS)
+tests_unit_base_form_test_SOURCES = tests/unit/base/form_test.c
+tests_unit_base_form_test_LDADD = $(UNIT_LIBS)
 tests_unit_base_heap_test_SOURCES = tests/unit/base/heap_test.c
 tests_unit_base_heap_test_LDADD = $(UNIT_LIBS)
 tests_unit_base_id_test_SOURCES = tests/unit/base/id_test.c
