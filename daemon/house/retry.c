@@ -125,7 +125,7 @@ static void refuse_reopening(struct wish *w, int status)
     if (status == BF_ENOENT)
         refuse(w, BF_ENOENT, "the process %s is no longer in the configuration", w->record.process);
     else
-        refuse(w, BF_EAGAIN, "run %s goes on: it was taken up a moment ago", w->run_id);
+        refuse(w, BF_EAGAIN, "run %s has not ended: it can be tried again when it has", w->run_id);
 }
 
 static void reopen(struct wish *w)
@@ -262,7 +262,7 @@ static void items_came(struct journal_read *read, int status)
             abort();
     }
     if (engine_run(w->house->engine, w->run_id) != NULL) {
-        refuse(w, BF_EAGAIN, "run %s goes on: it was taken up a moment ago", w->run_id);
+        refuse(w, BF_EAGAIN, "run %s has not ended: it can be tried again when it has", w->run_id);
         return;
     }
     /* In a run that has ended nothing waits: what it was not brought to has failed with it. */

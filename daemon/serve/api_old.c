@@ -284,7 +284,7 @@ const struct operation process_v1_operations[] = {
 const size_t process_v1_count = sizeof process_v1_operations / sizeof *process_v1_operations;
 
 const struct operation process_secret_operations[] = {
-    { "POST", "/processes/{}/runs", "startRun", MAY_TRIGGER_PROCESSES, start_by_secret, NULL, false },
+    { "POST", "/processes/{}/runs", "startRun", MAY_TRIGGER_PROCESSES, start_by_secret, "token secret", true },
     { "GET", RUN, "getRun", SEES_RUNS, run, NULL, false },
     { "GET", RUN "/robotRuns", "listRobotRuns", SEES_RUNS, api_old_robot_runs, NULL, false },
     { "GET", STEP "/artifacts", "listRobotRunArtifacts", MAY_READ_RUN_OUTPUTS, api_old_robot_artifacts, NULL, false },

@@ -14,6 +14,8 @@ static const char *lent_value(const struct http_exchange *x, const char *key_hea
         return http_header(x, key_header);
     if (token && http_query(x, "token") != NULL)
         return http_query(x, "token");
+    if (token && key_header != NULL && http_query(x, "secret") != NULL)
+        return http_query(x, "secret");
     if (header == NULL)
         return NULL;
     if (strncasecmp(header, "RC-WSKEY ", 9) == 0)

@@ -71,7 +71,8 @@ bool gate_lets(struct serve_room *room, struct http_exchange *x, uint32_t permis
 /* True when what lies in the workspace is not to be seen with that limit (NULL or "": none). */
 bool gate_hides(const char *limit, const char *workspace);
 #define GATE_VALUE_SIZE 256          /* a run's token has room, and more than any key */
-/* The value behind "RC-WSKEY" or "Bearer", in that header (NULL: none), or as ?token= when it may. False when there is none. */
+/* The value behind "RC-WSKEY" or "Bearer", in that header (NULL: none), or as ?token= when it may: where there is a header of its own,
+ * the key is called a secret, and may come as ?secret=, too. False when there is none. */
 bool gate_value(const struct http_exchange *x, const char *key_header, bool token, char value[GATE_VALUE_SIZE]);
 /* 401, in the words of the route: "unauthorized", or the API's. */
 void gate_ask_for_key(struct http_exchange *x, const char *code);

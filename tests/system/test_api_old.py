@@ -246,6 +246,14 @@ def test_work_items_of_steps_are_sorted_too(old):
     assert old("GET", f"/processes/{both}/runs/{begun['id']}/work-items")["data"] == items[::-1]
 
 
+def test_a_run_that_has_not_ended_is_not_tried_again(old):
+    begun = old("POST", f"/processes/{old.processes['waits']}/runs")
+    until(lambda: old.daemon.run(begun["id"])["state"] == "running", "it runs")
+    refused = old("POST", f"/processes/{old.processes['waits']}/work-items/{begun['workItemIds'][0]}/retry", status=409)
+    assert "has not ended" in refused["error"]["message"]
+    (old.daemon.folder / "go").touch()
+
+
 def test_failed_items_of_a_command_are_listed_and_tried_again(old):
     turns = old.processes["turns"]
     waits = old("POST", f"/processes/{turns}/work-items", {"payload": "waits"})["id"]
@@ -375,6 +383,15 @@ def test_the_process_secret(old):
     artifact, = ask("GET", f"/processes/{good}/runs/{run['id']}/robotRuns/{step}/artifacts")
     assert ask("GET", f"/processes/{good}/runs/{run['id']}/robotRuns/{step}/artifacts/{artifact['id']}/in.json").startswith("http://")
     ask("GET", "/processes", status=404)
+    runs = f"/processes/{good}/runs"
+    for name in ("token", "secret"):   # by who cannot set headers
+        begun = old("POST", f"{runs}?{name}={old.key}", {"by": name}, prefix="workspace-v1", headers={})
+        assert finished(old, good, begun["processRunId"])["state"] == "COMPL"
+        old("POST", f"{runs}?{name}=belfry_nonsense", {}, prefix="workspace-v1", headers={}, status=401)
+        old("GET", f"{runs}/{begun['processRunId']}?{name}={old.key}", prefix="workspace-v1", headers={}, status=401)
+    for path in (runs, f"{runs}-qs-authorization"):
+        old("POST", f"{path}?secret={old.key}", {}, headers={}, status=401)
+    assert old.key not in old.daemon.log_text() + json.dumps([old.daemon.run(r["id"]) for r in old.daemon.runs()])
 
 
 @pytest.mark.parametrize("dialect, prefix", [("process-v1", "process-v1"), ("process-secret", "workspace-v1")])
