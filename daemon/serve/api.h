@@ -135,7 +135,7 @@ struct api_read {
     void (*done)(struct api_read *read, const struct run_record *run);
 };
 
-/* The newest runs of the workspace, of a process or all (NULL), in a v1 state or any (NULL): done gets the rows. */
+/* The newest runs of the workspace, of a process or all (NULL), in a v1 state or any (NULL): done gets the rows, with memo and result. */
 void api_list_runs(const struct api_call *call, const struct process_config *process, const char *state, size_t limit,
                    void (*done)(struct api_read *read, const struct run_record *none));
 
@@ -156,6 +156,10 @@ struct api_steps {
 /* A run of the call's workspace with all of its step runs; or one step run, with its run. done is called unless it was refused. */
 void api_read_steps(const struct api_call *call, const char *run_id, void (*done)(struct api_steps *s));
 void api_read_step(const struct api_call *call, const char *step_run_id, void (*done)(struct api_steps *s));
+/* The one step run of a run that is a command; close it with step_record_close. */
+void api_derive_step(const struct run_record *run, const struct process_config *process, const json_t *result, struct step_record *step);
+/* Whether it goes through steps, as far as its record (with its memo) tells: that it has step runs in the journal tells, too. */
+bool api_run_has_flow(const struct config *config, const struct run_record *run);
 /* Those of the result's artifacts that the step run left. A new reference. */
 json_t *api_step_artifacts(const struct api_steps *s, const struct step_record *step);
 /* Its console as far as it is known: a descriptor, or -1. */
@@ -222,6 +226,7 @@ void api_start_inputs(const struct api_call *call, const struct process_config *
 bool api_old_payload(struct http_exchange *x, json_t **payload);
 /* A member with a text, or null. */
 void api_old_put(json_t *o, const char *name, const char *text);
+json_t *api_old_shape_step(const struct step_record *step);
 /* True when the run is of the process in the path; it was refused when not. */
 bool api_old_is_of_process(const struct api_call *call, const struct run_record *run);
 

@@ -12,6 +12,7 @@
 #include "belfry/base/time.h"
 
 #define RUNS_DEFAULT 10            /* of a process, as its client has it */
+#define STEPS_LISTED 10000         /* of all runs of a list together */
 
 /* --- shapes ------------------------------------------------------------------------------------------------------- */
 
@@ -53,13 +54,31 @@ static json_t *old_run(const struct api_call *call, const struct run_record *run
     return o;
 }
 
+/* How its work items fared, of a run that is a command: all alike. Not of what its result does not tell. */
+static void put_stats(json_t *o, const struct run_record *run, const json_t *result)
+{
+    json_int_t count = (json_int_t)json_array_size(json_object_get(json_object_get(result, "work_items"), "input"));
+    bool good = strcmp(shape_word(run), "completed") == 0;
+
+    if (count > 0 && run_state_is_end(run->state))
+        (void)json_object_set_new(o, "workItemStats", json_pack("{s:I, s:I, s:I}", "totalCount", count, "failedCount", good ? 0 : count,
+                                                                "succeededCount", good ? count : 0));
+}
+
+json_t *api_old_shape_step(const struct step_record *step)
+{
+    return json_pack("{s:s, s:s}", "id", step->id, "state", step_state_name(step->state));
+}
+
 /* With its step runs: clients read them without `embed`, too. */
 static json_t *old_run_with_steps(const struct api_steps *s)
 {
     json_t *o = old_run(&s->call, &s->run), *list = json_array();
 
+    if (!s->flow)
+        put_stats(o, &s->run, s->result);
     for (size_t i = 0; i < s->count; i++)
-        (void)json_array_append_new(list, json_pack("{s:s, s:s}", "id", s->steps[i].id, "state", step_state_name(s->steps[i].state)));
+        (void)json_array_append_new(list, api_old_shape_step(&s->steps[i]));
     (void)json_object_set_new(o, "robotRuns", list);
     return o;
 }
@@ -78,25 +97,107 @@ static void processes(const struct api_call *call)
     serve_json(call->x, 200, json_pack("{s:o}", "data", list));
 }
 
-static json_t *runs_as_list(struct api_read *r)
-{
-    json_t *list = json_array();
+struct list_ask {
+    struct api_call call;
+    struct journal_read read;
+    json_t *runs;
+    bool bare;
+};
 
-    for (size_t i = 0; i < r->read.count; i++)
-        (void)json_array_append_new(list, old_run(&r->call, &r->read.rows[i].run));
-    return list;
+/* A run that has step runs in the journal has these; what was said of it as of a command was a guess. */
+static void put_steps(struct list_ask *ask)
+{
+    json_t *steps = json_object(), *run;
+    size_t i;
+
+    for (size_t k = 0; k < ask->read.count; k++) {
+        const struct step_record *step = &ask->read.rows[k].step_run;
+
+        if (json_object_get(steps, step->run_id) == NULL)
+            (void)json_object_set_new(steps, step->run_id, json_array());
+        (void)json_array_append_new(json_object_get(steps, step->run_id), api_old_shape_step(step));
+    }
+    json_array_foreach(ask->runs, i, run) {
+        json_t *its = json_object_get(steps, json_str(run, "id"));
+
+        if (its == NULL && !ask->read.more)
+            continue;
+        (void)json_object_del(run, "workItemStats");
+        (void)json_object_del(run, "robotRuns");
+        if (!ask->read.more)   /* else some are not known, of whichever run */
+            (void)json_object_set(run, "robotRuns", its);
+    }
+    json_decref(steps);
 }
 
-static void runs_bare(struct api_read *r, const struct run_record *first)
+static void list_steps_came(struct journal_read *read, int status)
 {
-    (void)first;
-    serve_json(r->call.x, 200, runs_as_list(r));
+    struct list_ask *ask = read->data;
+    struct serve_room *room = ask->call.room;
+
+    if (status != 0) {
+        api_refuse(ask->call.x, 503, "the journal cannot be read: %s", read->error.text);
+    } else {
+        put_steps(ask);
+        serve_json(ask->call.x, 200, ask->bare ? json_incref(ask->runs) : json_pack("{s:O}", "data", ask->runs));
+    }
+    json_decref(ask->runs);
+    free(ask);
+    serve_let_go(room);
 }
 
-static void runs_as_data(struct api_read *r, const struct run_record *first)
+static json_t *run_of_list(const struct api_read *r, const struct run_record *run)
 {
-    (void)first;
-    serve_json(r->call.x, 200, json_pack("{s:o}", "data", runs_as_list(r)));
+    json_t *o = old_run(&r->call, run), *list = json_array(), *result;
+    struct step_record step;
+
+    (void)json_object_set_new(o, "robotRuns", list);
+    if (api_run_has_flow(r->config, run))
+        return o;
+    result = json_stored(run->result);
+    put_stats(o, run, result);
+    api_derive_step(run, config_process(r->config, run->process), result, &step);
+    json_decref(result);
+    (void)json_array_append_new(list, api_old_shape_step(&step));
+    step_record_close(&step);
+    return o;
+}
+
+static void list_with_steps(struct api_read *r, bool bare)
+{
+    struct list_ask *ask = calloc(1, sizeof *ask);
+    json_t *ids = json_array();
+    char *text;
+
+    if (ask == NULL)
+        abort();
+    ask->call = r->call;
+    ask->bare = bare;
+    ask->runs = json_array();
+    for (size_t i = 0; i < r->read.count; i++) {
+        (void)json_array_append_new(ask->runs, run_of_list(r, &r->read.rows[i].run));
+        (void)json_array_append_new(ids, json_string(r->read.rows[i].run.id));
+    }
+    text = json_text(ids);
+    if (text == NULL)
+        abort();
+    ask->call.room->open++;
+    ask->read = (struct journal_read) { .kind = READ_STEP_RUNS, .state = -1, .ids = text, .limit = STEPS_LISTED, .cb = list_steps_came, .data = ask };
+    journal_read(ask->call.room->host.journal, &ask->read);
+    free(text);
+    json_decref(ids);
+}
+
+static void runs_bare(struct api_read *r, const struct run_record *none)
+{
+    (void)none;
+    list_with_steps(r, true);
+}
+
+static void runs_as_data(struct api_read *r, const struct run_record *none)
+{
+    (void)none;
+    list_with_steps(r, false);
 }
 
 static void pruns(const struct api_call *call)

@@ -15,7 +15,7 @@ static void show_steps(struct api_steps *s)
         return;
     list = json_array();
     for (size_t i = 0; i < s->count && i < limit; i++)
-        (void)json_array_append_new(list, json_pack("{s:s, s:s}", "id", s->steps[i].id, "state", step_state_name(s->steps[i].state)));
+        (void)json_array_append_new(list, api_old_shape_step(&s->steps[i]));
     serve_json(s->call.x, 200, list);
 }
 
@@ -42,7 +42,7 @@ static void show_step(struct api_steps *s)
     const struct step_record *step = step_of_path(s);
 
     if (step != NULL)
-        serve_json(s->call.x, 200, json_pack("{s:s, s:s}", "id", step->id, "state", step_state_name(step->state)));
+        serve_json(s->call.x, 200, api_old_shape_step(step));
 }
 
 void api_old_robot_run(const struct api_call *call)

@@ -171,7 +171,7 @@ void api_list_runs(const struct api_call *call, const struct process_config *pro
         return;
     r->done = done;
     r->read = (struct journal_read) { .kind = READ_RUNS, .workspace = call->workspace->name, .state = -1, .states = filter->states,
-        .stopping = filter->stopping, .begun = filter->begun, .process = process != NULL ? process->name : NULL, .limit = limit, .brief = true,
+        .stopping = filter->stopping, .begun = filter->begun, .process = process != NULL ? process->name : NULL, .limit = limit,
         .cb = runs_read, .data = r };
     journal_read(call->room->host.journal, &r->read);
 }

@@ -37,21 +37,11 @@ static void derive_settled(struct step_record *step, const json_t *kept)
     step->error_code = code != NULL ? strdup(code) : NULL;
 }
 
-/* The one step run of a run that is a command. */
-static void derive(struct api_steps *s)
+void api_derive_step(const struct run_record *run, const struct process_config *process, const json_t *result, struct step_record *step)
 {
-    const struct run_record *run = &s->run;
-    struct step_record *step = calloc(1, sizeof *step);
-
-    if (step == NULL)
-        abort();
-    s->steps = step;
-    s->count = 1;
+    *step = (struct step_record) { .name = strdup(shape_first_step(run, process)), .created_ms = run->accepted_ms, .started_ms = run->started_ms };
     run_step_id(run->id, step->id);
     memcpy(step->run_id, run->id, sizeof step->run_id);
-    step->name = strdup(shape_first_step(run, config_process(s->config, run->process)));
-    step->created_ms = run->accepted_ms;
-    step->started_ms = run->started_ms;
     if (run_state_is_end(run->state)) {
         step->state = run->state == RUN_COMPLETED ? STEP_COMPLETED : STEP_FAILED;
         step->ended_ms = run->ended_ms;
@@ -59,16 +49,16 @@ static void derive(struct api_steps *s)
     } else if (run->state == RUN_RUNNING || run->state == RUN_COLLECTING) {
         step->state = STEP_RUNNING;
     }
-    if (run->state == RUN_COMPLETED && json_object_get(s->result, "settled") != NULL)
-        derive_settled(step, json_array_get(json_object_get(s->result, "steps"), 0));
+    if (run->state == RUN_COMPLETED && json_object_get(result, "settled") != NULL)
+        derive_settled(step, json_array_get(json_object_get(result, "steps"), 0));
 }
 
 /* One that has not begun is what its process is configured as: its step runs are made when it does. */
-static bool has_flow(const struct api_steps *s)
+bool api_run_has_flow(const struct config *config, const struct run_record *run)
 {
-    const struct process_config *process = config_process(s->config, s->run.process);
+    const struct process_config *process = config_process(config, run->process);
 
-    return s->run.memo != NULL || (s->run.started_ms == 0 && process != NULL && config_has_flow(process));
+    return run->memo != NULL || (run->started_ms == 0 && process != NULL && config_has_flow(process));
 }
 
 static void finish(struct api_steps *s)
@@ -86,15 +76,12 @@ static void steps_came(struct journal_read *read, int status)
         steps_free(s);
         return;
     }
-    s->flow = read->count > 0 || has_flow(s);
-    if (!s->flow) {
-        derive(s);
-        finish(s);
-        return;
-    }
+    s->flow = read->count > 0 || api_run_has_flow(s->config, &s->run);
     s->steps = calloc(read->count + 1, sizeof *s->steps);
     if (s->steps == NULL)
         abort();
+    if (!s->flow)
+        api_derive_step(&s->run, config_process(s->config, s->run.process), s->result, &s->steps[s->count++]);
     for (size_t i = 0; i < read->count; i++) {
         const struct step_record *step = &read->rows[i].step_run;
 

@@ -48,7 +48,7 @@ static void build_items(struct query *q, const struct journal_read *a)
 static void build_step_runs(struct query *q, const struct journal_read *a)
 {
     add(q, "SELECT " STEP_COLUMNS " FROM step_runs s WHERE ");
-    add(q, a->run_id != NULL ? "s.run_id=:run" : "s.id=:id");
+    add(q, a->ids != NULL ? "s.run_id IN (SELECT value FROM json_each(:ids))" : a->run_id != NULL ? "s.run_id=:run" : "s.id=:id");
     add(q, " ORDER BY s.id LIMIT :limit");
 }
 

@@ -135,6 +135,25 @@ def test_every_form_of_a_start(old):
     old("POST", f"/processes/{uuid.uuid4()}/runs", {}, status=404)
 
 
+def test_runs_carry_what_clients_read_of_them(old):
+    good, bad, both, steps = (old.processes[name] for name in ("good", "bad", "both", "steps"))
+    begun = [old("POST", f"/processes/{process}/runs-batch", [1, 2])["id"] for process in (good, bad, both)]
+    for process, run_id in zip((good, bad, both), begun):
+        finished(old, process, run_id)
+    begun += [old("POST", f"/processes/{steps}/runs")["id"] for _ in range(2)]
+    until(lambda: old("GET", f"/processes/{steps}/runs/{begun[3]}")["state"] == "IP", "the first one of steps runs")
+    runs = old("GET", "/pruns")
+    assert [r["id"] for r in runs] == begun[::-1]
+    for run in runs:
+        one = old("GET", f"/processes/{run['processId']}/runs/{run['id']}")
+        assert run == one and old("GET", f"/processes/{run['processId']}/runs/{run['id']}/robotRuns") == run["robotRuns"]
+        assert run in old("GET", f"/processes/{run['processId']}/runs")["data"]
+    assert [len(r["robotRuns"]) for r in runs] == [0, 1, 4, 1, 1]
+    assert [r.get("workItemStats") for r in runs] == [None, None, None, {"totalCount": 2, "failedCount": 2, "succeededCount": 0},
+                                                      {"totalCount": 2, "failedCount": 0, "succeededCount": 2}]
+    (old.daemon.folder / "go").touch()
+
+
 def test_a_form_is_a_payload_where_the_whole_body_is_one(old):
     good, form = old.processes["good"], "a=1&b=two+words&c=%C3%A4"
     seen = {"a": "1", "b": "two words", "c": "\u00e4"}

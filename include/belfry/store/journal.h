@@ -87,7 +87,7 @@ enum journal_read_kind {
     READ_RUNS,           /* filter → rows, newest first, without event and input unless `whole` */
     READ_ITEMS,          /* ids, or run_id: all that it has, in order; or workspace and process: items that wait, the oldest
                           * first (whole: those that wait or go through a run, the newest first) → rows with `item` */
-    READ_STEP_RUNS,      /* id, or run_id: all of the run → rows with `step_run`, in order */
+    READ_STEP_RUNS,      /* id, or run_id: all of the run, or ids: of those runs → rows with `step_run`, in order */
     READ_ITEM_FILES,     /* id, or ids of items (whole: of the files, an asset's too), or run_id → rows with `file` */
     READ_DELIVERIES,     /* → rows with `delivery`, those due first */
     READ_CALLBACKS,      /* id: of a run → rows with `callback` */

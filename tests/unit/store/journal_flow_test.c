@@ -177,6 +177,7 @@ static void open_flows_are_read_at_start(void **state)
     struct flow_seen seen = { 0 };
     struct flow_reader reader = { .data = &seen, .step_run = see_step, .item = see_item };
     struct journal_read read = { .kind = READ_STEP_RUNS, .state = -1, .limit = 10 };
+    char of_runs[2 * ID_SIZE + 8];
     struct error err;
 
     (void)state;
@@ -202,6 +203,11 @@ static void open_flows_are_read_at_start(void **state)
     memcpy(read.id, A, sizeof A);
     assert_int_equal(read_now(&read), 0);
     assert_int_equal(read.count, 1);
+    (void)snprintf(of_runs, sizeof of_runs, "[\"%s\",\"%s\"]", open.id, ended.id);
+    read = (struct journal_read) { .kind = READ_STEP_RUNS, .state = -1, .limit = 10, .ids = of_runs };
+    assert_int_equal(read_now(&read), 0);
+    assert_int_equal(read.count, 1);
+    assert_string_equal(read.rows[0].step_run.id, A);
     assert_int_equal(write_one((struct record) { .kind = RECORD_STEP_RUN_DROP, .step_run = &step }), 0);
     assert_int_equal(read_now(&read), 0);
     assert_int_equal(read.count, 0);
