@@ -153,13 +153,18 @@ static void start_next(struct steps_run *run, const struct step_record *record)
 void steps_settle_waiting(struct steps_run *run)
 {
     struct flow *flow = steps_flow(run);
+    const struct run_record *record = &run->record;
+    const char *code = run->stop_as == RUN_TIMED_OUT ? "timeout" : run->stop_as == RUN_CANCELED ? "canceled" : "stopped";
+    const char *why = "the run was stopped before it came to this work item";
 
     flow_halt(flow);
     if (flow_waiting(flow) == 0)
         return;
-    flow_settle_waiting(flow, time_wall_ms(), run->drain == DRAIN_DONE,
-                        run->stop_as == RUN_TIMED_OUT ? "timeout" : run->stop_as == RUN_CANCELED ? "canceled" : "stopped",
-                        "the run was stopped before it came to this work item");
+    if (!steps_stopping(run) && record->error_code != NULL) {   /* it could not be begun */
+        code = record->error_code;
+        why = record->error_message;
+    }
+    flow_settle_waiting(flow, time_wall_ms(), run->drain == DRAIN_DONE, code, why);
     flows_save(run->steps->flows, flow, NULL, 0, NULL, NULL);
 }
 

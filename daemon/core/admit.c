@@ -65,8 +65,8 @@ static void proceed(struct engine *e, const struct entry *entry)
         return;
     }
     run->on_disk = true;
-    if (run->rec.stop_as != RUN_QUEUED) {
-        run_collect(e, run, e->now, run->rec.stop_as, NULL, NULL);
+    if (run_is_stopping(&run->rec)) {
+        run_collect_stopped(e, run, e->now);
         return;
     }
     if (entry->replaces)

@@ -110,6 +110,8 @@ uint64_t engine_dice(struct engine *e);
 void run_begin(struct engine *e, struct open_run *run);     /* intent of a (further) attempt: written, then started */
 void run_collect(struct engine *e, struct open_run *run, struct instant now, enum run_state outcome, const char *code,
                  const char *message);
+/* It was asked to stop before it began. */
+void run_collect_stopped(struct engine *e, struct open_run *run, struct instant now);
 void run_delay(struct engine *e, struct open_run *run, struct instant now, int64_t wait_ms);   /* back to queued, not before */
 /* A stop is wanted: at once for what waits, by the backend for what is active. `reason` is copied. */
 void run_stop(struct engine *e, struct open_run *run, struct instant now, enum run_state as, const char *reason, enum then how);

@@ -106,8 +106,8 @@ static void order(struct engine *e, struct open_run *run, const struct write *w)
     case THEN_START:
         if (rec->state != RUN_STARTING || rec->attempt != w->snapshot.attempt)
             return;
-        if (rec->stop_as != RUN_QUEUED)
-            run_collect(e, run, e->now, rec->stop_as, NULL, NULL);
+        if (run_is_stopping(rec))
+            run_collect_stopped(e, run, e->now);
         else
             e->world.start(data, rec, NULL, NULL);
         return;
@@ -201,6 +201,11 @@ void run_collect(struct engine *e, struct open_run *run, struct instant now, enu
     lane_give_back(e, run);
     run_write(e, run, THEN_COLLECT);
     lanes_pump(e, now);
+}
+
+void run_collect_stopped(struct engine *e, struct open_run *run, struct instant now)
+{
+    run_collect(e, run, now, run->rec.stop_as != RUN_QUEUED ? run->rec.stop_as : RUN_CANCELED, NULL, NULL);
 }
 
 void run_delay(struct engine *e, struct open_run *run, struct instant now, int64_t wait_ms)

@@ -44,8 +44,8 @@ static void resume(struct engine *e, struct open_run *run, struct instant now)
     switch (rec->state) {
     case RUN_QUEUED:
         lane_count(run);
-        if (rec->stop_as != RUN_QUEUED) {
-            run_collect(e, run, now, rec->stop_as, NULL, NULL);
+        if (run_is_stopping(rec)) {
+            run_collect_stopped(e, run, now);
         } else if (rec->not_before_ms > now.wall_ms) {
             run_wake_in(e, run, now, delay_left(run, now));
         } else {

@@ -25,8 +25,8 @@ static void reopened(struct commit *commit, int status)
         run->on_disk = true;
         if (run->rec.state == RUN_COLLECTING)
             e->world.collect(e->world.data, &run->rec);
-        else if (run->rec.stop_as != RUN_QUEUED)
-            run_collect(e, run, e->now, run->rec.stop_as, NULL, NULL);
+        else if (run_is_stopping(&run->rec))
+            run_collect_stopped(e, run, e->now);
         else
             lane_line_up(e, run);
     }

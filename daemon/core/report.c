@@ -35,7 +35,7 @@ static void memo_written(struct commit *commit, int status)
     struct memo *m = (struct memo *)commit->data;
     struct open_run *run = run_find(m->engine, m->snapshot.id);
 
-    if (status == 0 && (run == NULL || run->rec.state != RUN_STARTING || run->rec.stop_as != RUN_QUEUED))
+    if (status == 0 && (run == NULL || run->rec.state != RUN_STARTING || run_is_stopping(&run->rec)))
         status = BF_ECANCELED;
     m->done(m->data, status);
     run_record_close(&m->snapshot);
@@ -134,8 +134,8 @@ void engine_not_started(struct engine *engine, struct instant now, const char *r
     if (run == NULL)
         return;
     engine->totals.start_failures++;
-    if (run->rec.stop_as != RUN_QUEUED) {
-        run_collect(engine, run, now, run->rec.stop_as, NULL, NULL);
+    if (run_is_stopping(&run->rec)) {
+        run_collect_stopped(engine, run, now);
         return;
     }
     /* Said at the first fault and when it is given up, not at each try; a start that waits for another's fault to pass is
@@ -179,8 +179,8 @@ void engine_start_unknown(struct engine *engine, struct instant now, const char 
 /* The start surely did not take effect: it is made again, with an intent of its own. */
 static void start_over(struct engine *e, struct open_run *run, struct instant now)
 {
-    if (run->rec.stop_as != RUN_QUEUED)
-        run_collect(e, run, now, run->rec.stop_as, NULL, NULL);
+    if (run_is_stopping(&run->rec))
+        run_collect_stopped(e, run, now);
     else
         run_begin(e, run);
 }
@@ -295,7 +295,7 @@ int engine_drain(struct engine *engine, struct instant now, const char *run_id, 
 {
     struct open_run *run = run_find(engine, run_id);
 
-    if (run == NULL || run->rec.state != RUN_RUNNING)
+    if (run == NULL || !run->on_disk || (run->rec.state != RUN_STARTING && run->rec.state != RUN_RUNNING))
         return engine_cancel(engine, now, run_id, RUN_CANCELED, reason);
     engine->now = now;
     if (run->rec.drain == how || run->rec.stop_as != RUN_QUEUED)

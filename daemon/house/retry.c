@@ -343,7 +343,11 @@ static void run_came(struct journal_read *read, int status)
     event = json_stored(read->rows[0].event);
     w->made = json_incref(json_object_get(event, "work_items"));
     json_decref(event);
-    if (!run_state_is_end(w->record.state) || !run_move_allowed(w->record.state, RUN_QUEUED)) {
+    if (!run_state_is_end(w->record.state)) {
+        refuse(w, BF_EAGAIN, "run %s has not ended: it can be tried again when it has", w->run_id);
+        return;
+    }
+    if (!run_move_allowed(w->record.state, RUN_QUEUED)) {
         refuse(w, BF_EAGAIN, "run %s is %s: nothing of it can be tried again", w->run_id, run_state_name(w->record.state));
         return;
     }

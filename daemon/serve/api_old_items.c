@@ -179,7 +179,7 @@ void api_old_items_of_process(const struct api_call *call)
 
     shaped.items = add_derived;
     if (process != NULL)
-        api_all_rows(&shaped, process, NULL, API_LIMIT_MAX);
+        api_all_rows(&shaped, process, 0, API_LIMIT_MAX);
 }
 
 static void answer_run_items(const struct api_call *call, json_t *items)

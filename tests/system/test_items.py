@@ -202,6 +202,24 @@ def test_an_item_that_waits_and_is_done_is_not_tried_again(api):
     batch(api, "retry", waits)   # it waits for its first try
 
 
+def test_a_run_of_steps_that_never_began_is_tried_again_or_settled(api):
+    command = api.daemon.folder / "command"
+    api.daemon.configure(CONFIG.format(folder=api.daemon.folder) + f"[process flow]\nworkspace = here\nsteps = only\n[step only]\ncommand = {command}\n")
+    api.daemon.cli("reload")
+    again, done = (api.daemon.run_and_wait("flow") for _ in range(2))
+    for run in (again, done):
+        assert run["state"] == "failed" and run["error"]["code"] == "start_failed"
+        item, = api("GET", f"/work-items?process_run_id={run['id']}")["data"]
+        assert item["state"] == "failed" and item["exception"]["type"] == "orchestrator" and item["exception"]["code"] == "start_failed"
+    batch(api, "mark_as_done", f"{done['id']}-in-0")
+    assert completes(api, done["id"])["state"] == "completed"
+    assert api("GET", f"/work-items/{done['id']}-in-0")["state"] == "done"
+    command.write_text("#!/bin/sh\necho ran\n")
+    command.chmod(0o755)
+    api.daemon.cli("retry", again["id"])
+    assert completes(api, again["id"])["attempt"] == 2 and api.daemon.cli("logs", again["id"]).stdout == "ran\n"
+
+
 # --- runs between two tries ---------------------------------------------------------------------------------------------------
 
 def test_a_run_that_waits_for_its_next_try_is_in_progress(api):
@@ -268,11 +286,11 @@ command = true
     api.processes = {p["name"]: p["id"] for p in api("GET", "/processes")["data"]}
     first, queued = api.daemon.begin("two"), start(api, "two", make(api, "two", 1))
     running = until(lambda: api("GET", f"/step-runs?process_run_id={first}")["data"], "the first step runs")[0]
-    step, = api("GET", f"/step-runs?process_run_id={queued}")["data"]
-    assert step["step"] == running["step"] and step["step"]["name"] == "first"
-    assert api("GET", f"/work-items?process_run_id={queued}")["data"][0]["step"] == {"id": step["step"]["id"]}
+    step = {"id": running["step"]["id"]}
+    assert running["step"]["name"] == "first" and api("GET", f"/step-runs?process_run_id={queued}")["data"] == []
+    assert api("GET", f"/work-items?process_run_id={queued}")["data"][0]["step"] == step
     api("POST", f"/process-runs/{queued}/stop", STOP)
     item, = until(lambda: api("GET", f"/work-items?process_run_id={queued}&state=failed")["data"], "its item has failed")
-    assert item["exception"]["code"] == "canceled" and item["step"] == {"id": step["step"]["id"]}
+    assert item["exception"]["code"] == "canceled" and item["step"] == step
     (api.daemon.folder / "go").touch()
     api.daemon.ended(first)

@@ -129,7 +129,8 @@ int engine_admit(struct engine *engine, struct instant now, struct admission *ad
 
 /* Asks for a run's end. 0 when it is on its way, BF_ENOENT when no such run is open. `reason` is copied. */
 int engine_cancel(struct engine *engine, struct instant now, const char *run_id, enum run_state as, const char *reason);
-/* Has nothing more of it begun: what runs ends by itself, and its end is the run's. One that has not begun is canceled. As above. */
+/* Has nothing more of it begun: what runs ends by itself, and its end is the run's. One that has not begun, or cannot, is canceled. As
+ * above. */
 int engine_drain(struct engine *engine, struct instant now, const char *run_id, enum run_drain how, const char *reason);
 /* Takes up a run that has ended: it is queued again, as a further attempt, with `count` records (lent) in the same commit; then
  * done(data, status), as in admission. 0: the callback will come. Else refused on the spot: BF_EEXIST (it is open), BF_EINVAL

@@ -376,12 +376,25 @@ static void a_drained_run_has_no_further_attempt(void **state)
     assert_int_equal(stops[STOP_GENTLY] + stops[STOP_AT_ONCE], 0);
 }
 
-static void what_has_not_begun_is_canceled_instead(void **state)
+/* Its start has been sent, and may have taken effect. */
+static void a_run_is_drained_while_it_starts(void **state)
 {
-    (void)state;
+    struct error why;
+
     assert_int_equal(engine_drain(engine, now, admission.run_id, DRAIN_DONE, "enough"), 0);
     settle();
-    assert_int_equal(engine_run(engine, admission.run_id)->stop_as, RUN_CANCELED);
+    engine_started(engine, now, admission.run_id, NULL, NULL, "running", 0);
+    settle();
+    assert_int_equal(stops[STOP_BEGINNING], 1);
+    assert_int_equal(stops[STOP_GENTLY], 0);
+    (void)end(state);
+    assert_int_equal(begin(state), 0);
+    assert_int_equal(engine_drain(engine, now, admission.run_id, DRAIN_DONE, "enough"), 0);
+    settle();
+    error_set(&why, BF_ENOSPC, "no room");
+    engine_not_started(engine, now, admission.run_id, &why, true, 0);
+    settle();
+    assert_int_equal(engine_run(engine, admission.run_id)->outcome, RUN_CANCELED);
     assert_int_equal(engine_drain(engine, now, "0190d5a0-0000-7000-8000-000000000000", DRAIN_DONE, "enough"), BF_ENOENT);
 }
 
@@ -425,7 +438,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_canceled_retry_does_not_start, begin, end),
         cmocka_unit_test_setup_teardown(a_run_that_failed_is_settled_without_a_start, begin, end),
         cmocka_unit_test_setup_teardown(a_drained_run_has_no_further_attempt, begin, end),
-        cmocka_unit_test_setup_teardown(what_has_not_begun_is_canceled_instead, begin, end),
+        cmocka_unit_test_setup_teardown(a_run_is_drained_while_it_starts, begin, end),
         cmocka_unit_test_setup_teardown(a_drained_run_is_drained_after_a_restart, begin, end),
         cmocka_unit_test_setup_teardown(who_wants_to_be_told_has_a_line_in_the_same_write, begin, end),
     };
