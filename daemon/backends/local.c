@@ -113,12 +113,19 @@ static void removed(uv_work_t *work, int status)
     local_work_done(b);
 }
 
+/* The name is free before the call returns: a retry makes the folder anew, perhaps before the old one is removed. */
 static void forget(struct backend *base, const char *run_id)
 {
     struct local *b = (struct local *)base;
     struct removal *r = calloc(1, sizeof *r);
+    char *folder = local_folder(b, run_id);
 
-    if (r == NULL || (r->path = local_folder(b, run_id)) == NULL) {
+    if (r == NULL || folder == NULL)
+        abort();
+    if (file_set_aside(folder, &r->path, &r->error) != 0)
+        log_warning("%s", r->error.text);
+    free(folder);
+    if (r->path == NULL) {
         free(r);
         return;
     }

@@ -13,7 +13,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "belfry/base/id.h"
 #include "belfry/base/text.h"
+
+#define ASIDE ".gone-"
+#define ASIDE_NAME_MAX 100   /* of its former name */
 
 char *file_join(const char *dir, const char *name)
 {
@@ -142,6 +146,14 @@ static int sync_parent(const char *path, struct error *err)
     return status;
 }
 
+static void random_hex(char hex[17])
+{
+    unsigned char dice[8];
+
+    id_random(dice, sizeof dice);
+    text_hex(dice, sizeof dice, hex);
+}
+
 int file_write_atomic(const char *path, const void *bytes, size_t len, mode_t mode, struct error *err)
 {
     struct buf temporary = { 0 };
@@ -217,6 +229,31 @@ int file_remove_tree(const char *path, struct error *err)
     if (errnum == 0 || errnum == ENOENT)
         return 0;
     return error_errno(err, errnum, "cannot remove %s", path);
+}
+
+int file_set_aside(const char *path, char **aside, struct error *err)
+{
+    const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
+    struct buf to = { 0 };
+    char hex[17];
+    int status = 0;
+
+    *aside = NULL;
+    random_hex(hex);
+    buf_addf(&to, "%.*s" ASIDE "%.*s-%s", (int)(name - path), path, ASIDE_NAME_MAX, name, hex);
+    if (buf_failed(&to))
+        status = error_set(err, BF_ENOMEM, "out of memory");
+    else if (rename(path, to.data) == 0)
+        *aside = buf_take(&to);
+    else if (errno != ENOENT)
+        status = error_errno(err, errno, "cannot set %s aside", path);
+    buf_close(&to);
+    return status;
+}
+
+bool file_is_aside(const char *name)
+{
+    return strncmp(name, ASIDE, strlen(ASIDE)) == 0;
 }
 
 static int copy_bytes(int from, int to)

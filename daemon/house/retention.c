@@ -150,8 +150,7 @@ void house_clean(struct house *h)
 struct leftovers {
     uv_work_t work;
     struct house *house;
-    char *dir;
-    struct words names;
+    struct words paths;
 };
 
 static void remove_leftovers(uv_work_t *work)
@@ -159,13 +158,18 @@ static void remove_leftovers(uv_work_t *work)
     const struct leftovers *l = work->data;
     struct error why;
 
-    for (size_t i = 0; i < l->names.count; i++) {
-        char *path = file_join(l->dir, l->names.items[i]);
-
-        if (path != NULL && file_remove_tree(path, &why) != 0)
+    for (size_t i = 0; i < l->paths.count; i++) {
+        if (file_remove_tree(l->paths.items[i], &why) != 0)
             log_warning("a run's old folder stays: %s", why.text);
-        free(path);
     }
+}
+
+static void leftovers_free(struct leftovers *l)
+{
+    for (size_t i = 0; i < l->paths.count; i++)
+        free(l->paths.items[i]);
+    free(l->paths.items);
+    free(l);
 }
 
 static void leftovers_removed(uv_work_t *work, int status)
@@ -174,45 +178,49 @@ static void leftovers_removed(uv_work_t *work, int status)
     struct house *h = l->house;
 
     (void)status;
-    for (size_t i = 0; i < l->names.count; i++)
-        free(l->names.items[i]);
-    free(l->names.items);
-    free(l->dir);
-    free(l);
+    leftovers_free(l);
     h->working--;
     house_settle(h);
 }
 
-static void note_leftover(struct leftovers *l, const char *name)
+/* One that is somebody's name still is freed of it at once, lest a retry make its folder in what is being removed. Takes path. */
+static void note_leftover(struct leftovers *l, char *path, bool aside)
 {
-    char **grown = reallocarray(l->names.items, l->names.count + 1, sizeof *grown);
+    char **grown = reallocarray(l->paths.items, l->paths.count + 1, sizeof *grown), *left = path;
+    struct error why;
 
-    if (grown == NULL)
+    if (grown == NULL || path == NULL)
         abort();
-    l->names.items = grown;
-    grown[l->names.count] = strdup(name);
-    if (grown[l->names.count++] == NULL)
-        abort();
+    l->paths.items = grown;
+    if (!aside && file_set_aside(path, &left, &why) != 0)
+        log_warning("a run's old folder stays: %s", why.text);
+    if (left != path)
+        free(path);
+    if (left != NULL)
+        grown[l->paths.count++] = left;
 }
 
 void house_sweep_runs(struct house *h)
 {
+    char *runs_dir = file_join(h->config->daemon.state_dir, "runs");
     struct leftovers *l = calloc(1, sizeof *l);
     struct dirent *entry;
     DIR *dir;
 
-    if (l == NULL || (l->dir = file_join(h->config->daemon.state_dir, "runs")) == NULL)
+    if (l == NULL || runs_dir == NULL)
         abort();
-    dir = opendir(l->dir);
+    dir = opendir(runs_dir);
     while (dir != NULL && (entry = readdir(dir)) != NULL) {
-        if (id_is_uuid(entry->d_name) && engine_run(h->engine, entry->d_name) == NULL)
-            note_leftover(l, entry->d_name);
+        bool aside = file_is_aside(entry->d_name);
+
+        if (aside || (id_is_uuid(entry->d_name) && engine_run(h->engine, entry->d_name) == NULL))
+            note_leftover(l, file_join(runs_dir, entry->d_name), aside);
     }
     if (dir != NULL)
         (void)closedir(dir);
-    if (l->names.count == 0) {   /* the pool's threads cost memory: not for nothing */
-        free(l->dir);
-        free(l);
+    free(runs_dir);
+    if (l->paths.count == 0) {   /* the pool's threads cost memory: not for nothing */
+        leftovers_free(l);
         return;
     }
     l->house = h;

@@ -192,6 +192,22 @@ def test_retries(daemon, tmp_path):
     assert record["state"] == "completed" and record["attempt"] == 3
 
 
+def test_folders_that_a_daemon_left_behind_go(daemon, tmp_path):
+    start(daemon, f"touch {tmp_path}/up; while [ ! -e {tmp_path}/go ]; do sleep 0.05; done")
+    run_id = daemon.begin("p")
+    until((tmp_path / "up").exists, "it runs")
+    daemon.stop()
+    runs = daemon.folder / "state" / "runs"
+    for name in ("01890000-0000-7000-8000-000000000000", ".gone-01890000-0000-7000-8000-000000000000-0123456789abcdef"):
+        (runs / name / "work").mkdir(parents=True)
+        (runs / name / "work" / "file").write_text("of a run that has ended")
+    daemon.start()
+    until(lambda: {p.name for p in runs.iterdir()} == {run_id}, "what no open run has goes")
+    (tmp_path / "go").touch()
+    assert daemon.ended(run_id)["state"] == "completed"
+    until(lambda: list(runs.iterdir()) == [], "and that of the run when it has ended")
+
+
 def test_an_idempotency_key(daemon):
     start(daemon, "true")
     first = daemon.api("POST", "/belfry/v1/processes/p/runs", {"input": 1}, {"Idempotency-Key": "k-1"})

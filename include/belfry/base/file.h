@@ -4,6 +4,7 @@
 #ifndef BELFRY_BASE_FILE_H
 #define BELFRY_BASE_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -30,6 +31,11 @@ int file_write_atomic(const char *path, const void *bytes, size_t len, mode_t mo
 int file_sync_dir(const char *path, struct error *err);
 /* Removes a folder and all below it without following links; what is not there is no error. */
 int file_remove_tree(const char *path, struct error *err);
+/* Gives path a name that nothing else has, hidden beside it: its own is free at once, and the rest can be removed at leisure.
+ * *aside: the new path (heap), NULL when there was nothing. */
+int file_set_aside(const char *path, char **aside, struct error *err);
+/* Such a name: whatever bears it is to be removed, now or after a crash. */
+bool file_is_aside(const char *name);
 /* Copies a regular file (copy_file_range, then read/write) to a new file `to` (O_EXCL), fsyncs it. */
 int file_copy(const char *from, const char *to, mode_t mode, struct error *err);
 /* The same from an open file; `from` is its name for errors. */

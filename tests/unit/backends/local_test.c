@@ -1,4 +1,5 @@
 /* Local runs: how they start, end, are stopped, and are found again after a restart. */
+#include <dirent.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -11,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "belfry/base/file.h"
 #include "belfry/base/id.h"
 #include "local_fixture.h"
 
@@ -501,6 +503,29 @@ static void forgotten(void **state)
     assert_int_equal(access(s->folder, F_OK), -1);
 }
 
+/* A retry makes the folder anew while the old one is being removed: nothing of the new one goes with it. */
+static void forgotten_and_begun_anew(void **state)
+{
+    struct shop *s = *state;
+    char *runs = file_join(s->state, "runs");
+    struct dirent *entry;
+    DIR *dir;
+
+    shop_script(s, "mkdir -p deep/er; >deep/er/file");
+    shop_run(s, NULL, NULL);
+    s->backend->ops->forget(s->backend, s->run.id);
+    assert_int_equal(access(s->folder, F_OK), -1);
+    shop_write_run(s, "console.log", "second\n");
+    shop_close(s);
+    assert_int_equal(access(s->folder, F_OK), 0);
+    dir = opendir(runs);
+    assert_non_null(dir);
+    while ((entry = readdir(dir)) != NULL)
+        assert_true(strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 || strcmp(entry->d_name, s->run.id) == 0);
+    (void)closedir(dir);
+    free(runs);
+}
+
 static void no_supervisor(void **state)
 {
     struct shop *s = *state;
@@ -545,6 +570,7 @@ int main(void)
         TEST(started_twice),
         TEST(a_second_attempt),
         TEST(forgotten),
+        TEST(forgotten_and_begun_anew),
         TEST(no_supervisor),
     };
 

@@ -180,6 +180,32 @@ static void trees_go_without_following(void **state)
     free(top);
 }
 
+static void set_aside(void **state)
+{
+    char *path = in("busy"), *first, *second, *none;
+    struct error err;
+    struct stat st;
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(file_make_dirs(path, 0750, &err), 0);
+        put("busy/file", "x", 0600);
+        assert_int_equal(file_set_aside(path, i == 0 ? &first : &second, &err), 0);
+        assert_int_not_equal(lstat(path, &st), 0);
+    }
+    assert_string_not_equal(first, second);
+    assert_true(file_is_aside(strrchr(first, '/') + 1));
+    assert_false(file_is_aside("busy"));
+    assert_int_equal(stat(first, &st), 0);
+    assert_int_equal(file_set_aside(path, &none, &err), 0);   /* nothing is there */
+    assert_null(none);
+    assert_int_equal(file_remove_tree(first, &err), 0);
+    assert_int_equal(file_remove_tree(second, &err), 0);
+    free(path);
+    free(first);
+    free(second);
+}
+
 static void secrets(void **state)
 {
     char *path = in("secret");
@@ -219,7 +245,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_are_safe), cmocka_unit_test(names_keep_their_extension), cmocka_unit_test(written_whole),
         cmocka_unit_test(copies_and_digests), cmocka_unit_test(opened_below), cmocka_unit_test(trees_go_without_following),
-        cmocka_unit_test(secrets),
+        cmocka_unit_test(set_aside), cmocka_unit_test(secrets),
     };
 
     return cmocka_run_group_tests(tests, open_folder, remove_folder);
