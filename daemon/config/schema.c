@@ -23,7 +23,7 @@ static const struct key_row daemon_keys[] = {
       "How long the records of ended runs are kept, and work items that were marked as done before a run took them. What is older"
       " goes once a day, and when a reload makes this or keep_results shorter." },
     { "keep_results", KEY_DURATION, offsetof(struct daemon_config, keep_results_ms), "90d", NULL, 0, 0,
-      "How long result folders are kept. A process may say otherwise." },
+      "How long result folders are kept after their runs have ended. A process may say otherwise." },
     { .name = NULL },
 };
 
@@ -146,7 +146,7 @@ static const struct key_row process_keys[] = {
     { "results", KEY_CUSTOM, offsetof(struct process_config, results), "yes", NULL, 0, 0,
       "What is brought home: yes for all, or which of artifacts, work_items, log." },
     { "keep_results", KEY_DURATION, offsetof(struct process_config, keep_results_ms), "0", NULL, 0, 0,
-      "How long result folders of this process are kept; 0, as [daemon] says." },
+      "How long result folders of this process are kept after their runs have ended; 0, as [daemon] says." },
     { .name = NULL },
 };
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "belfry/base/file.h"
 #include "belfry/base/log.h"
 #include "belfry/core/event.h"
 #include "belfry/results/folder.h"
@@ -23,6 +24,7 @@ struct job {
     json_t *before;            /* the record's, of a run that had ended before: this is a revision of it */
     unsigned revision;         /* its number; 0: none */
     bool afterthought;         /* nobody took the run up again: it was completed where it ran (revise.c) */
+    bool as_it_was;            /* what failed was settled by hand: the results are those of before */
     int status;
     struct error error;
     struct job *next;
@@ -76,43 +78,6 @@ static void finish(struct job *j)
 }
 
 /* --- publishing --------------------------------------------------------------------------------------------------- */
-
-static void publish(uv_work_t *work)
-{
-    struct job *j = work->data;
-    json_t *whole = run_json(&j->run, j->backend, j->event, j->result);
-    int existing = 0;
-
-    if (whole == NULL)
-        j->status = error_set(&j->error, BF_ENOMEM, "out of memory");
-    else if (j->revision > 0)
-        j->status = folder_revise(j->staging, j->place, j->revision, whole, &j->error);
-    else
-        j->status = folder_publish(j->staging, j->place, whole, &existing, &j->error);
-    json_decref(whole);
-}
-
-static void came_back(struct house *h)
-{
-    h->working--;
-    house_settle(h);
-}
-
-static void published(uv_work_t *work, int status)
-{
-    struct job *j = work->data;
-    struct house *h = j->house;
-
-    (void)status;
-    finish(j);
-    came_back(h);
-}
-
-static void put(json_t *result, const char *name, json_t *value)
-{
-    if (value != NULL)
-        (void)json_object_set(result, name, value);
-}
 
 /* The revision's own files lie in a folder of it. */
 static void move_paths(json_t *value, const char *revision)
@@ -176,13 +141,64 @@ static void number_revision(struct job *j)
     move_paths(json_object_get(j->result, "steps"), name);
     move_paths(json_object_get(j->result, "work_items"), name);
     move_paths(json_object_get(j->result, "artifacts"), name);
-    (void)json_put_int(j->result, "revision", j->revision);
     keep_earlier(j);
     if (!j->afterthought)
         return;
     (void)json_object_set_new(j->result, "revised", json_object());
     (void)json_put(json_object_get(j->result, "revised"), "state", run_state_name(j->run.state));
     (void)json_put_time(json_object_get(j->result, "revised"), "ended", j->run.ended_ms);
+}
+
+/* A retry's results are all that there is when the earlier ones are gone meanwhile. */
+static bool is_revision(const struct job *j)
+{
+    return j->revision > 0 && (j->afterthought || !folder_is_first(j->place, j->revision));
+}
+
+static void publish(uv_work_t *work)
+{
+    struct job *j = work->data;
+    bool revision = is_revision(j);
+    int existing = 0;
+    json_t *whole;
+
+    if (j->revision > 0)
+        (void)json_put_int(j->result, "revision", j->revision);
+    if (revision && !j->as_it_was)
+        number_revision(j);
+    whole = run_json(&j->run, j->backend, j->event, j->result);
+    if (whole == NULL)
+        j->status = error_set(&j->error, BF_ENOMEM, "out of memory");
+    else if (revision)
+        j->status = folder_revise(j->staging, j->place, j->revision, whole, &j->error);
+    else
+        j->status = folder_publish(j->staging, j->place, whole, &existing, &j->error);
+    /* Whoever deleted the results of a run that had ended does not get them back for a second thought. */
+    if (j->afterthought && j->status == BF_ENOENT)
+        j->status = file_remove_tree(j->staging, &j->error);
+    json_decref(whole);
+}
+
+static void came_back(struct house *h)
+{
+    h->working--;
+    house_settle(h);
+}
+
+static void published(uv_work_t *work, int status)
+{
+    struct job *j = work->data;
+    struct house *h = j->house;
+
+    (void)status;
+    finish(j);
+    came_back(h);
+}
+
+static void put(json_t *result, const char *name, json_t *value)
+{
+    if (value != NULL)
+        (void)json_object_set(result, name, value);
 }
 
 static void begin_work(struct job *j)
@@ -201,16 +217,14 @@ static void begin_publish(struct job *j)
     if (json_array_size(j->collected.notes) > 0)
         put(j->result, "notes", j->collected.notes);
     (void)json_put(j->result, "results", j->place);
-    if (j->revision > 0)
-        number_revision(j);
     begin_work(j);
 }
 
 /* A person has settled what failed (retry.c): nothing has run since, and what was brought home stays what it is. */
 static void publish_as_it_was(struct job *j)
 {
+    j->as_it_was = true;
     j->result = json_incref(j->before);
-    (void)json_put_int(j->result, "revision", j->revision);
     (void)json_put(j->result, "results", j->place);
     begin_work(j);
 }

@@ -1,7 +1,12 @@
-/* What is old goes: records of ended runs after keep_runs, result folders after keep_results, by the day. */
+/* What is old goes: records of ended runs after keep_runs, result folders after keep_results. */
 #include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "belfry/base/file.h"
 #include "belfry/base/log.h"
@@ -47,7 +52,7 @@ static int64_t keep_of(const struct sweep *s, const char *process)
     return s->keep_ms;
 }
 
-/* A day's folder is "2026-01-05", nothing else is touched; it is old when the day's end is. */
+/* A day's folder is "2026-01-05", nothing else is touched; what is in it is looked at when the day's end is old. */
 static bool is_old_day(const char *name, int64_t before_ms)
 {
     struct buf text = { 0 };
@@ -60,20 +65,69 @@ static bool is_old_day(const char *name, int64_t before_ms)
     return old;
 }
 
+/* When what is under a day was last published: a revision comes days later, and its run.json last. What has none (a crash left it, or a
+ * collection is under way) is as old as it says itself. */
+static int64_t changed_ms(int day, const char *name)
+{
+    char run_json[NAME_MAX + sizeof "/run.json"];
+    struct stat st;
+
+    (void)snprintf(run_json, sizeof run_json, "%s/run.json", name);
+    if (fstatat(day, run_json, &st, AT_SYMLINK_NOFOLLOW) != 0 && fstatat(day, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return INT64_MAX;
+    return (int64_t)st.st_mtim.tv_sec * 1000;
+}
+
+/* It goes from its place at once, so that no late revision comes to lie in what is half removed. */
+static int remove_results(const char *path, bool aside, struct error *why)
+{
+    char *left;
+    int status;
+
+    if (aside)
+        return file_remove_tree(path, why);
+    status = file_set_aside(path, &left, why);
+    if (status == 0 && left != NULL)
+        status = file_remove_tree(left, why);
+    free(left);
+    return status;
+}
+
+static void sweep_day(const char *path, int64_t before_ms)
+{
+    DIR *runs = opendir(path);
+    struct dirent *run;
+    struct error why;
+
+    while (runs != NULL && (run = readdir(runs)) != NULL) {
+        bool aside = file_is_aside(run->d_name);
+        char *results;
+
+        if (strcmp(run->d_name, ".") == 0 || strcmp(run->d_name, "..") == 0 ||
+            (!aside && changed_ms(dirfd(runs), run->d_name) >= before_ms) || (results = file_join(path, run->d_name)) == NULL)
+            continue;
+        if (remove_results(results, aside, &why) != 0)
+            log_warning("old results stay: %s", why.text);
+        free(results);
+    }
+    if (runs != NULL)
+        (void)closedir(runs);
+    (void)rmdir(path);   /* unless something is in it still */
+}
+
 static void sweep_process(const struct sweep *s, const char *process)
 {
+    int64_t before_ms = s->now_ms - keep_of(s, process);
     char *dir = file_join(s->results_dir, process);
     DIR *days = dir != NULL ? opendir(dir) : NULL;
     struct dirent *day;
-    struct error why;
 
     while (days != NULL && (day = readdir(days)) != NULL) {
         char *path;
 
-        if (!is_old_day(day->d_name, s->now_ms - keep_of(s, process)) || (path = file_join(dir, day->d_name)) == NULL)
+        if (!is_old_day(day->d_name, before_ms) || (path = file_join(dir, day->d_name)) == NULL)
             continue;
-        if (file_remove_tree(path, &why) != 0)
-            log_warning("old results stay: %s", why.text);
+        sweep_day(path, before_ms);
         free(path);
     }
     if (days != NULL)

@@ -55,12 +55,12 @@ int folder_stage(const char *results_dir, const struct run_record *run, char **s
     return status;
 }
 
-static bool published(const char *place)
+static bool is_there(const char *place, const char *name)
 {
-    char *run_json_path = file_join(place, "run.json");
-    bool there = run_json_path != NULL && access(run_json_path, F_OK) == 0;
+    char *path = file_join(place, name);
+    bool there = path != NULL && access(path, F_OK) == 0;
 
-    free(run_json_path);
+    free(path);
     return there;
 }
 
@@ -85,7 +85,7 @@ int folder_publish(const char *staging, const char *place, const json_t *run_jso
     char *text = json_dumps(run_json_value, JSON_INDENT(2)), *path = file_join(staging, "run.json");
     int status = 0;
 
-    *existing = published(place);
+    *existing = is_there(place, "run.json");
     if (text == NULL || path == NULL)
         status = error_set(err, BF_ENOMEM, "out of memory");
     else if (!*existing)
@@ -103,7 +103,7 @@ int folder_publish(const char *staging, const char *place, const json_t *run_jso
 
 static int keep_before(const char *run_json_path, const char *first_path, struct error *err)
 {
-    if (link(run_json_path, first_path) != 0 && errno != EEXIST)
+    if (link(run_json_path, first_path) != 0 && errno != EEXIST && errno != ENOENT)   /* a person may have taken it away */
         return error_errno(err, errno, "cannot keep %s as %s", run_json_path, first_path);
     return 0;
 }
@@ -113,6 +113,39 @@ void folder_revision_name(unsigned number, char name[FOLDER_REVISION_SIZE])
     (void)snprintf(name, FOLDER_REVISION_SIZE, "revision-%u", number);
 }
 
+/* run.json as number - 1 is kept as it. */
+static void name_before(unsigned number, char name[FOLDER_REVISION_SIZE])
+{
+    (void)snprintf(name, FOLDER_REVISION_SIZE, "run.%u.json", number - 1);
+}
+
+static int64_t revision_of(const char *place)
+{
+    char *path = file_join(place, "run.json");
+    struct buf text = { 0 };
+    json_t *value = NULL;
+    int64_t revision;
+
+    if (path != NULL && file_read(path, SIZE_MAX, &text, NULL) == 0)
+        value = json_stored(buf_str(&text));
+    revision = value != NULL ? json_int(value, "revision", 1) : 0;
+    json_decref(value);
+    buf_close(&text);
+    free(path);
+    return revision;
+}
+
+bool folder_is_first(const char *place, unsigned number)
+{
+    char revision[FOLDER_REVISION_SIZE], before[FOLDER_REVISION_SIZE];
+
+    folder_revision_name(number, revision);
+    name_before(number, before);
+    if (access(place, F_OK) != 0)
+        return errno == ENOENT;
+    return !is_there(place, revision) && !is_there(place, before) && revision_of(place) == number;
+}
+
 int folder_revise(const char *staging, const char *place, unsigned number, const json_t *run_json_value, struct error *err)
 {
     char *text = json_dumps(run_json_value, JSON_INDENT(2)), *path = file_join(place, "run.json"), *first, *revision;
@@ -120,14 +153,14 @@ int folder_revise(const char *staging, const char *place, unsigned number, const
     int status = 0;
 
     folder_revision_name(number, name);
-    (void)snprintf(before, sizeof before, "run.%u.json", number - 1);
+    name_before(number, before);
     first = file_join(place, before);
     revision = file_join(place, name);
 
     if (text == NULL || path == NULL || first == NULL || revision == NULL)
         status = error_set(err, BF_ENOMEM, "out of memory");
-    else if (!published(place))
-        status = file_remove_tree(staging, err);
+    else if (access(place, F_OK) != 0 && errno == ENOENT)
+        status = error_set(err, BF_ENOENT, "the results %s are not there any more", place);
     else if ((status = file_remove_tree(revision, err)) == 0) {
         if (rename(staging, revision) != 0)
             status = error_errno(err, errno, "cannot rename %s to %s", staging, revision);

@@ -3,6 +3,7 @@ import hashlib
 import json
 import os
 import pathlib
+import shutil
 import signal
 import time
 
@@ -206,6 +207,52 @@ def test_folders_that_a_daemon_left_behind_go(daemon, tmp_path):
     (tmp_path / "go").touch()
     assert daemon.ended(run_id)["state"] == "completed"
     until(lambda: list(runs.iterdir()) == [], "and that of the run when it has ended")
+
+
+def test_a_retry_whose_earlier_results_are_gone(daemon, tmp_path):
+    start(daemon, f"echo attempt; [ -e {tmp_path}/mended ] || {{ touch {tmp_path}/mended; exit 1; }}; echo precious > output/o.txt")
+    first = daemon.run_and_wait("p", input={"order": 7})
+    assert first["state"] == "failed"
+    shutil.rmtree(folder(first))
+    assert daemon.api("POST", f"/belfry/v1/runs/{first['id']}/retry", {}).status == 202
+    record = daemon.ended(first["id"])
+    assert record["state"] == "completed" and record["revision"] == 2 and folder(record) == folder(first)
+    assert json.loads((folder(record) / "run.json").read_text()) == record
+    assert [a["path"] for a in record["artifacts"]] == ["artifacts/main/o.txt"]
+    assert (folder(record) / record["artifacts"][0]["path"]).read_text() == "precious\n"
+    assert console(record) == "attempt\n"
+    assert [i["path"] for i in record["work_items"]["input"]] == ["work-items/input/1"]
+    assert not (folder(record) / "run.1.json").exists() and not (folder(record) / "revision-2").exists()
+
+
+def test_results_go_when_their_run_ended_long_ago(daemon):
+    start(daemon, "true")
+    record = daemon.run_and_wait("p")
+    process = folder(record).parent.parent
+    for name in ("old", "late", ".staging-old", ".gone-old-0123456789abcdef"):
+        (process / "2020-01-01" / name).mkdir(parents=True)
+        (process / "2020-01-01" / name / "console.log").touch()
+    for name in ("old", "late"):   # the one was tried again yesterday
+        (process / "2020-01-01" / name / "run.json").write_text("{}")
+    for name in ("old/run.json", "late", ".staging-old"):
+        os.utime(process / "2020-01-01" / name, (1577880000, 1577880000))
+    (process / "2020-01-02").mkdir()
+    (process / "notes").mkdir()
+
+    def clean(keep):
+        text = daemon.config.read_text()
+        kept = "".join(line for line in text.splitlines(True) if not line.startswith("keep_results"))
+        daemon.config.write_text(kept.replace("[daemon]", f"[daemon]\nkeep_results = {keep}", 1))
+        daemon.cli("reload")
+
+    clean("80d")
+    until(lambda: [p.name for p in (process / "2020-01-01").iterdir()] == ["late"], "the old ones go")
+    until(lambda: not (process / "2020-01-02").exists(), "an empty day goes")
+    assert (process / "2020-01-01/late/console.log").exists() and (process / "notes").exists()
+    os.utime(process / "2020-01-01/late/run.json", (1577880000, 1577880000))
+    clean("79d")
+    until(lambda: not (process / "2020-01-01").exists(), "the last one goes, and its day")
+    assert (folder(record) / "run.json").exists()
 
 
 def test_an_idempotency_key(daemon):

@@ -5,6 +5,7 @@
 #ifndef BELFRY_RESULTS_FOLDER_H
 #define BELFRY_RESULTS_FOLDER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "belfry/base/error.h"
@@ -24,9 +25,11 @@ int folder_publish(const char *staging, const char *place, const json_t *run_jso
 /* "revision-2" … */
 void folder_revision_name(unsigned number, char name[FOLDER_REVISION_SIZE]);
 
+/* Whether revision `number` is the first that the place has, as what was published before it is gone (old results are deleted). It may
+ * have been published there already (a crash came before the record). Blocking. */
+bool folder_is_first(const char *place, unsigned number);
 /* Revision `number` (from 2) of what was published: the staging folder becomes place/revision-N, run.json is kept as run.(N-1).json,
- * and the new one takes its place, last. May be repeated after a crash. A place that is gone (old results are deleted) stays
- * gone: 0. Blocking. */
+ * and the new one takes its place, last. May be repeated after a crash. BF_ENOENT when the place is gone. Blocking. */
 int folder_revise(const char *staging, const char *place, unsigned number, const json_t *run_json, struct error *err);
 
 /* The record as SPEC §9 shows it. `event` may be NULL; `result` is {"steps", "work_items", "artifacts", "notes"?, "dir"}

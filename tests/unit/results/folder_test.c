@@ -207,6 +207,71 @@ static void a_staging_that_is_gone(void **state)
     assert_false(there(s->place));
 }
 
+static int revise(struct shelf *s, unsigned number)
+{
+    s->error = (struct error) { 0 };
+    assert_int_equal(json_object_set_new(s->record, "revision", json_integer(number)), 0);
+    return folder_revise(s->staging, s->place, number, s->record, &s->error);
+}
+
+static void a_revision(void **state)
+{
+    struct shelf *s = *state;
+
+    stage(s);
+    put(s->staging, "console.log", "first");
+    assert_int_equal(publish(s), 0);
+    assert_false(folder_is_first(s->place, 2));
+    for (int crash = 0; crash < 2; crash++) {   /* the second time as after a crash */
+        stage(s);
+        put(s->staging, "console.log", "second");
+        assert_int_equal(revise(s, 2), 0);
+        assert_false(folder_is_first(s->place, 2));
+        assert_false(there(s->staging));
+        assert_true(is(s->place, "console.log", "first"));
+        assert_true(is(s->place, "run.1.json", "{\n  \"id\": \"" ID "\"\n}"));
+        assert_true(is(s->place, "revision-2/console.log", "second"));
+        assert_true(is(s->place, "run.json", "{\n  \"id\": \"" ID "\",\n  \"revision\": 2\n}"));
+    }
+}
+
+/* What it would revise is gone: nobody throws away what there is. */
+static void a_revision_of_what_is_gone(void **state)
+{
+    struct shelf *s = *state;
+
+    stage(s);
+    put(s->staging, "console.log", "second");
+    assert_true(folder_is_first(s->place, 2));
+    assert_int_equal(revise(s, 2), BF_ENOENT);
+    assert_non_null(strstr(s->error.text, s->place));
+    assert_true(is(s->staging, "console.log", "second"));
+    assert_int_equal(publish(s), 0);
+    assert_true(folder_is_first(s->place, 2));    /* a crash came before the record */
+    assert_false(folder_is_first(s->place, 3));
+    stage(s);
+    assert_int_equal(revise(s, 3), 0);
+    assert_false(folder_is_first(s->place, 3));
+    assert_true(is(s->place, "console.log", "second"));
+    assert_true(is(s->place, "run.2.json", "{\n  \"id\": \"" ID "\",\n  \"revision\": 2\n}"));
+}
+
+/* A person took the record only: the rest stays, and the revision has its place. */
+static void a_revision_of_a_folder_without_its_record(void **state)
+{
+    struct shelf *s = *state;
+
+    stage(s);
+    assert_int_equal(mkdir(s->place, 0700), 0);
+    put(s->place, "console.log", "first");
+    put(s->staging, "console.log", "second");
+    assert_false(folder_is_first(s->place, 2));
+    assert_int_equal(revise(s, 2), 0);
+    assert_true(is(s->place, "console.log", "first"));
+    assert_true(is(s->place, "revision-2/console.log", "second"));
+    assert_false(folder_is_first(s->place, 2));
+}
+
 static void names_of_processes(void **state)
 {
     const struct { const char *name, *folder; } rows[] = {
@@ -345,6 +410,9 @@ int main(void)
         TEST(a_place_that_is_taken),
         TEST(nowhere_to_stage),
         TEST(a_staging_that_is_gone),
+        TEST(a_revision),
+        TEST(a_revision_of_what_is_gone),
+        TEST(a_revision_of_a_folder_without_its_record),
         TEST(names_of_processes),
         TEST(days_are_those_of_utc),
         TEST(a_whole_record),
