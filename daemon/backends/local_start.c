@@ -18,7 +18,9 @@
 
 extern char **environ;
 
-#define COPIED_AT_ONCE (1 << 20)       /* bytes of files; more is copied on the thread pool */
+/* More is copied on the thread pool. */
+#define BYTES_AT_ONCE (1 << 20)
+#define FILES_AT_ONCE 8
 
 struct beginning {
     struct local *backend;
@@ -165,7 +167,7 @@ static int attach(struct beginning *g, const json_t *file, json_t *items)
         buf_close(&to);
         return error_set(&g->error, BF_ENOMEM, "out of memory");
     }
-    status = file_copy(from, to.data, 0600, &g->error);
+    status = file_copy_unsynced(from, to.data, 0600, &g->error);
     if (status == 0) {
         status = give(g, to.data + strlen(g->folder) + 1);
         if (g->file_path == NULL)
@@ -470,15 +472,18 @@ static void prepared(uv_work_t *work, int status)
     local_work_done(b);
 }
 
-static int64_t bytes_to_copy(const json_t *event)
+/* Little enough for the loop. A folder that is there already may hold anything, which has to go first. */
+static bool is_quick(const struct beginning *g)
 {
-    const json_t *list = json_object_get(event, "files"), *one;
-    int64_t bytes = json_int(json_object_get(event, "file"), "size", 0);
+    const json_t *list = json_object_get(g->event, "files"), *one;
+    int64_t bytes = json_int(json_object_get(g->event, "file"), "size", 0);
     size_t i;
 
+    if (access(g->folder, F_OK) == 0)
+        return false;
     json_array_foreach(list, i, one)
         bytes += json_int(one, "size", 0);
-    return json_flag(event, "attach", true) ? bytes : 0;
+    return !json_flag(g->event, "attach", true) || (bytes <= BYTES_AT_ONCE && json_array_size(list) <= FILES_AT_ONCE);
 }
 
 static void find_owner(struct beginning *g)
@@ -520,7 +525,7 @@ void local_start(struct backend *base, const struct run_record *run, const struc
         return;
     }
     find_owner(g);
-    if (bytes_to_copy(event) <= COPIED_AT_ONCE) {
+    if (is_quick(g)) {
         prepare(g);
         go(g);
         return;

@@ -283,7 +283,7 @@ static int copy_bytes(int from, int to)
     }
 }
 
-int file_copy_fd(int in, const char *from, const char *to, mode_t mode, struct error *err)
+static int copy_fd(int in, const char *from, const char *to, mode_t mode, bool sync, struct error *err)
 {
     struct stat st;
     int out, errnum;
@@ -294,7 +294,7 @@ int file_copy_fd(int in, const char *from, const char *to, mode_t mode, struct e
     if (out < 0)
         return error_errno(err, errno, "cannot write %s", to);
     errnum = copy_bytes(in, out);
-    if (errnum == 0 && fsync(out) != 0)
+    if (errnum == 0 && sync && fsync(out) != 0)
         errnum = errno;
     if (close(out) != 0 && errnum == 0)
         errnum = errno;
@@ -304,15 +304,30 @@ int file_copy_fd(int in, const char *from, const char *to, mode_t mode, struct e
     return error_errno(err, errnum, "cannot copy %s to %s", from, to);
 }
 
-int file_copy(const char *from, const char *to, mode_t mode, struct error *err)
+static int copy_path(const char *from, const char *to, mode_t mode, bool sync, struct error *err)
 {
     int in = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY), status;
 
     if (in < 0)
         return error_errno(err, errno, "cannot read %s", from);
-    status = file_copy_fd(in, from, to, mode, err);
+    status = copy_fd(in, from, to, mode, sync, err);
     (void)close(in);
     return status;
+}
+
+int file_copy_fd(int in, const char *from, const char *to, mode_t mode, struct error *err)
+{
+    return copy_fd(in, from, to, mode, true, err);
+}
+
+int file_copy(const char *from, const char *to, mode_t mode, struct error *err)
+{
+    return copy_path(from, to, mode, true, err);
+}
+
+int file_copy_unsynced(const char *from, const char *to, mode_t mode, struct error *err)
+{
+    return copy_path(from, to, mode, false, err);
 }
 
 int file_open_below(int dir, const char *path)

@@ -38,7 +38,9 @@ int file_set_aside(const char *path, char **aside, struct error *err);
 bool file_is_aside(const char *name);
 /* Copies a regular file (copy_file_range, then read/write) to a new file `to` (O_EXCL), fsyncs it. */
 int file_copy(const char *from, const char *to, mode_t mode, struct error *err);
-/* The same from an open file; `from` is its name for errors. */
+/* The same without the fsync: for what no power cut outlives anyhow. */
+int file_copy_unsynced(const char *from, const char *to, mode_t mode, struct error *err);
+/* file_copy from an open file; `from` is its name for errors. */
 int file_copy_fd(int in, const char *from, const char *to, mode_t mode, struct error *err);
 /* Opens "a/b/c" below an open folder for reading, segment after segment: no link is followed and no ".." taken, so that
  * it stays below. A descriptor, or -1 with errno. */
