@@ -419,11 +419,23 @@ static bool began_before(const struct beginning *g)
 
 /* --- the way through ---------------------------------------------------------------------------------------------- */
 
+/* It is copied anew by the next try: a full disk is not to stay full of it. */
+static void drop_input(const struct beginning *g)
+{
+    char *path = file_join(g->folder, "work-items-in");
+
+    if (path != NULL)
+        (void)file_remove_tree(path, NULL);
+    free(path);
+}
+
 static void prepare(struct beginning *g)
 {
     g->status = make_folder(g);
     if (g->status == 0)
         g->status = write_items(g, g->event, g->input);
+    if (g->status != 0)
+        drop_input(g);
 }
 
 static void beginning_free(struct beginning *g)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "belfry/base/file.h"
 #include "steps_internal.h"
@@ -146,6 +147,19 @@ static void tell_apart(struct begin *b)
     }
 }
 
+/* What was brought so far is nobody's: a full disk is not to stay full of it. */
+static void take_back(struct begin *b)
+{
+    for (size_t i = 0; i < b->file_count; i++) {
+        char *path = b->files[i].file.there ? file_join(b->dir, b->files[i].file.id) : NULL;
+
+        if (path != NULL)
+            (void)unlink(path);
+        free(path);
+        b->files[i].file.there = false;
+    }
+}
+
 static void bring(uv_work_t *work)
 {
     struct begin *b = work->data;
@@ -156,12 +170,14 @@ static void bring(uv_work_t *work)
         struct stat st = { 0 };
 
         b->status = to != NULL ? file_copy(b->files[i].from, to, 0640, &b->error) : error_set(&b->error, BF_ENOMEM, "out of memory");
+        file->there = b->status == 0;
         if (b->status == 0 && stat(to, &st) != 0)
             b->status = error_errno(&b->error, errno, "cannot read %s", to);
         file->size = st.st_size;
-        file->there = true;
         free(to);
     }
+    if (b->status != 0)
+        take_back(b);
 }
 
 /* --- the way through ---------------------------------------------------------------------------------------------- */
@@ -189,6 +205,7 @@ static void refuse(struct begin *b)
     char id[ID_SIZE];
 
     memcpy(id, run->id, sizeof id);
+    take_back(b);
     begin_free(b);
     if (steps_run_release(run))
         r->not_started(r->data, id, &why, code == BF_ENOSPC || code == BF_ENOMEM || code == BF_EAGAIN || code == BF_EIO, 0);

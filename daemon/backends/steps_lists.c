@@ -193,7 +193,7 @@ static void put_out(struct reading *r, struct steps_task *task, const char *give
     steps_task_ended(task);
 }
 
-/* A full disk: the outputs stay where they are until there is room for them. */
+/* A full disk: the outputs stay where they are until there is room for them, which copies of some would only take. */
 static void try_again(struct reading *r)
 {
     struct steps_task *task = steps_task_find(r->run->steps, r->id);
@@ -201,6 +201,8 @@ static void try_again(struct reading *r)
     log_warning("step run %s: its outputs are taken in later: %s", r->id, r->error.text);
     task->list_again_ms = time_mono_ms() + LIST_AGAIN_MS;
     steps_set_again(task->run->steps);
+    while (r->file_count > 0)
+        drop_file(r);
     reading_free(r);
 }
 

@@ -2,6 +2,7 @@
 import json
 import os
 import subprocess
+import sys
 
 import pytest
 
@@ -31,13 +32,13 @@ def small_disk(daemon, tmp_path):
     subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
-def fill(folder):
+def fill(folder, leave=0):
     with open(folder / "ballast", "wb", buffering=0) as ballast:
         try:
             while True:
                 ballast.write(b"x" * 4096)
         except OSError:
-            pass
+            ballast.truncate(ballast.tell() - leave)
 
 
 def test_a_full_disk(small_disk, tmp_path):
@@ -89,3 +90,58 @@ def test_results_that_cannot_be_written_wait(small_disk, tmp_path):
     (daemon.folder / "ballast").unlink()
     record = daemon.ended(run_id)
     assert record["state"] == "completed" and record["artifacts"][0]["size"] == 100000
+
+
+def test_a_start_that_has_no_room_takes_none(small_disk, tmp_path):
+    daemon = small_disk
+    files = [tmp_path / f"in{n}" for n in range(3)]
+    for file in files:
+        file.write_bytes(b"x" * 1000000)
+    daemon.start("[process p]\nworkspace = here\nsteps = one\nresults = log\n[step one]\ncommand = /bin/true\n")
+    fill(daemon.folder, leave=2500000)
+    run_id = daemon.begin("p", files=[str(file) for file in files])
+    until(lambda: any("space" in t.lower() for t in daemon.status()["troubles"]), "the trouble shows")
+    until(lambda: list((daemon.folder / "state" / "items").iterdir()) == [], "what had been brought is gone")
+    (daemon.folder / "ballast").unlink()
+    assert daemon.ended(run_id)["state"] == "completed"
+
+
+def test_a_command_whose_files_have_no_room_takes_none(small_disk, tmp_path):
+    daemon = small_disk
+    files = [tmp_path / f"in{n}" for n in range(3)]
+    for file in files:
+        file.write_bytes(b"x" * 1000000)
+    daemon.start("[process p]\nworkspace = here\nresults = log\ncommand = /bin/true\n")
+    fill(daemon.folder, leave=2500000)
+    run_id = daemon.begin("p", files=[str(file) for file in files])
+    until(lambda: any("space" in t.lower() for t in daemon.status()["troubles"]), "the trouble shows")
+    until(lambda: list((daemon.folder / "state" / "runs").rglob("in?")) == [], "what had been copied is gone")
+    (daemon.folder / "ballast").unlink()
+    assert daemon.ended(run_id)["state"] == "completed"
+
+
+def test_outputs_that_have_no_room_take_none(small_disk, tmp_path):
+    daemon = small_disk
+    out = tmp_path / "out.py"
+    out.write_text(f"""
+import json, os, pathlib, time
+folder = pathlib.Path(os.environ["RC_WORKITEM_OUTPUT_PATH"]).parent
+names = [f"f{{n}}" for n in range(3)]
+for name in names:
+    (folder / name).write_bytes(b"x" * 1000000)
+(folder / "workitems.json").write_text(json.dumps([{{"payload": 1, "files": {{n: n for n in names}}}}]))
+pathlib.Path("{tmp_path}/up").touch()
+while not os.path.exists("{tmp_path}/go"):
+    time.sleep(0.05)
+""")
+    daemon.start(f"[process p]\nworkspace = here\nsteps = one\nresults = log\n"
+                 f"[step one]\nwork_items = file\ncommand = {sys.executable} {out}\n")
+    run_id = daemon.begin("p")
+    until((tmp_path / "up").exists, "its outputs lie there")
+    fill(daemon.folder, leave=2500000)
+    (tmp_path / "go").touch()
+    until(lambda: "outputs are taken in later" in daemon.log_text(), "they cannot be taken")
+    until(lambda: list((daemon.folder / "state" / "items").iterdir()) == [], "what had been taken is gone")
+    (daemon.folder / "ballast").unlink()
+    assert daemon.ended(run_id)["state"] == "completed"
+    assert len(list((daemon.folder / "state" / "items").iterdir())) == 3
