@@ -154,17 +154,19 @@ static void random_hex(char hex[17])
     text_hex(dice, sizeof dice, hex);
 }
 
+/* The temporary name is of this call alone: another thread may write the same file. */
 int file_write_atomic(const char *path, const void *bytes, size_t len, mode_t mode, struct error *err)
 {
     struct buf temporary = { 0 };
+    char hex[17];
     int fd, errnum;
 
-    buf_addf(&temporary, "%s.%d.tmp", path, (int)getpid());
+    random_hex(hex);
+    buf_addf(&temporary, "%s.%s.tmp", path, hex);
     if (buf_failed(&temporary)) {
         buf_close(&temporary);
         return error_set(err, BF_ENOMEM, "out of memory");
     }
-    (void)unlink(temporary.data);
     fd = open(temporary.data, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
     errnum = fd < 0 ? errno : write_all(fd, bytes, len);
     if (errnum == 0 && fsync(fd) != 0)

@@ -1,4 +1,6 @@
 /* Names that cannot climb, files that are whole or not there, secrets. */
+#include <dirent.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -113,6 +115,56 @@ static void written_whole(void **state)
     assert_int_equal(file_read(folder, 3, &b, &err) == 0, 0);
     buf_close(&b);
     free(path);
+}
+
+#define WRITES 300
+
+struct writer {
+    pthread_t thread;
+    char *path;
+    char text[8192];
+    int failed;
+};
+
+static void *write_often(void *data)
+{
+    struct writer *w = data;
+
+    for (int i = 0; i < WRITES; i++)
+        w->failed += file_write_atomic(w->path, w->text, sizeof w->text, 0600, NULL) != 0;
+    return NULL;
+}
+
+/* Two threads write one file: each write is whole, and none is another's. */
+static void written_by_two(void **state)
+{
+    static struct writer writers[2];
+    struct buf b = { 0 };
+    struct dirent *entry;
+    size_t left = 0;
+    DIR *dir;
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        writers[i].path = in("shared");
+        memset(writers[i].text, 'a' + i, sizeof writers[i].text);
+        assert_int_equal(pthread_create(&writers[i].thread, NULL, write_often, &writers[i]), 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(pthread_join(writers[i].thread, NULL), 0);
+        assert_int_equal(writers[i].failed, 0);
+    }
+    assert_int_equal(file_read(writers[0].path, sizeof writers[0].text, &b, NULL), 0);
+    assert_int_equal(b.len, sizeof writers[0].text);
+    assert_true(memcmp(b.data, writers[0].text, b.len) == 0 || memcmp(b.data, writers[1].text, b.len) == 0);
+    buf_close(&b);
+    dir = opendir(folder);
+    while ((entry = readdir(dir)) != NULL)
+        left += strstr(entry->d_name, ".tmp") != NULL;
+    (void)closedir(dir);
+    assert_int_equal(left, 0);
+    free(writers[0].path);
+    free(writers[1].path);
 }
 
 static void copies_and_digests(void **state)
@@ -244,6 +296,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_are_safe), cmocka_unit_test(names_keep_their_extension), cmocka_unit_test(written_whole),
+        cmocka_unit_test(written_by_two),
         cmocka_unit_test(copies_and_digests), cmocka_unit_test(opened_below), cmocka_unit_test(trees_go_without_following),
         cmocka_unit_test(set_aside), cmocka_unit_test(secrets),
     };
