@@ -4,6 +4,7 @@ libbelfry_a_SOURCES += \
 	daemon/backends/local_env.c \
 	daemon/backends/local_follow.c \
 	daemon/backends/local_internal.h \
+	daemon/backends/local_list.c \
 	daemon/backends/local_start.c \
 	daemon/backends/steps.c \
 	daemon/backends/steps_begin.c \

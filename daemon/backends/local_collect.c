@@ -13,11 +13,11 @@
 
 #include "belfry/base/file.h"
 #include "belfry/base/text.h"
-#include "belfry/base/time.h"
 #include "local_internal.h"
 
 #define DEPTH_MAX 32
 #define FILES_MAX 100000
+#define SYNCED_EACH 64           /* files; with more of them all are synced at once, at the end */
 
 struct gathering {
     uv_work_t work;
@@ -32,7 +32,7 @@ struct gathering {
     json_t *input;                /* payloads, of a run whose items travel as lists */
     json_t *items;                /* or the items themselves, with paths of their files; NULL: as lists */
     struct collection collected;
-    size_t files;
+    size_t files, put;            /* artifacts; and with all else */
     int status;
     struct error error;
 };
@@ -55,6 +55,11 @@ static void note(struct gathering *g, const char *format, ...)
     buf_close(&shown);
 }
 
+static bool sync_each(const struct gathering *g)
+{
+    return g->put <= SYNCED_EACH;
+}
+
 /* Puts an open file at to. What is the daemon's own and has no other name is linked there; what another user owns, or
  * could still reach by another name, is copied: nobody may change it once it is published. */
 static int put_file(struct gathering *g, int fd, const char *from, const char *to)
@@ -62,11 +67,12 @@ static int put_file(struct gathering *g, int fd, const char *from, const char *t
     char open_file[64];
     struct stat st;
 
+    g->put++;
     (void)snprintf(open_file, sizeof open_file, "/proc/self/fd/%d", fd);
     if (fstat(fd, &st) != 0 || st.st_uid != geteuid() || st.st_nlink != 1 ||
         linkat(AT_FDCWD, open_file, AT_FDCWD, to, AT_SYMLINK_FOLLOW) != 0)
-        return file_copy_fd(fd, from, to, 0640, &g->error);
-    if (fchmod(fd, 0640) != 0 || fsync(fd) != 0)
+        return (sync_each(g) ? file_copy_fd : file_copy_fd_unsynced)(fd, from, to, 0640, &g->error);
+    if (fchmod(fd, 0640) != 0 || (sync_each(g) && fsync(fd) != 0))
         return error_errno(&g->error, errno, "cannot sync %s", to);
     return 0;
 }
@@ -205,10 +211,11 @@ static void write_json(struct gathering *g, const char *dir, const char *name, c
 {
     char *text = json_text(value), *path = file_join(dir, name);
 
+    g->put++;
     if (text == NULL || path == NULL)
         g->status = error_set(&g->error, BF_ENOMEM, "out of memory");
     else
-        g->status = file_write_atomic(path, text, strlen(text), 0640, &g->error);
+        g->status = (sync_each(g) ? file_write_atomic : file_write_unsynced)(path, text, strlen(text), 0640, &g->error);
     free(text);
     free(path);
 }
@@ -289,62 +296,6 @@ static void keep_item(struct gathering *g, const char *kind, size_t index, const
     json_decref(names);
     buf_close(&relative);
     free(dir);
-}
-
-static void add_note(json_t *notes, const char *list, const char *why)
-{
-    struct buf text = { 0 };
-
-    buf_addf(&text, "%s/workitems.json cannot be read: %s", list, why);
-    if (notes != NULL)
-        (void)json_array_append_new(notes, json_string(buf_str(&text)));
-    buf_close(&text);
-}
-
-/* The file adapter's list in one of the two folders, opened without a link on the way. A descriptor, or -1. */
-static int open_list(const char *in, const char *list, json_t *notes)
-{
-    int folder = open(in, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), fd = -1, errnum;
-    char relative[64];
-    struct stat st;
-
-    (void)snprintf(relative, sizeof relative, "%s/workitems.json", list);
-    if (folder >= 0)
-        fd = file_open_below(folder, relative);
-    errnum = errno;
-    if (folder >= 0)
-        (void)close(folder);
-    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
-        return fd;
-    if (fd >= 0)
-        (void)close(fd);
-    if (fd >= 0 || errnum != ENOENT)
-        add_note(notes, list, fd >= 0 ? "it is not a regular file" : strerror(errnum));
-    return -1;
-}
-
-json_t *local_read_list(const char *folder, const char *list, json_t *notes)
-{
-    int fd = open_list(folder, list, notes), status;
-    struct buf text = { 0 };
-    struct error why = { 0 };
-    json_t *items = NULL;
-    char path[64];
-
-    if (fd < 0)
-        return NULL;
-    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    status = file_read(path, 64 << 20, &text, NULL);
-    if (status == 0)
-        items = json_parse_within(text.data, text.len, JSON_DEPTH_WRAPPED, &why);
-    if (!json_is_array(items)) {
-        add_note(notes, list, status != 0 ? error_name(status) : why.code != 0 ? why.text : "it is no list");
-        json_decref(items);
-        items = NULL;
-    }
-    buf_close(&text);
-    (void)close(fd);
-    return items;
 }
 
 static void keep_outputs(struct gathering *g)
@@ -468,6 +419,8 @@ static void gather(uv_work_t *work)
     }
     if (g->status == 0 && g->items != NULL && (g->results & RESULTS_WORK_ITEMS) != 0)
         keep_flow_items(g);
+    if (g->status == 0 && !sync_each(g))
+        g->status = file_sync_all(g->dir, &g->error);
 }
 
 static void free_words(struct words *w)

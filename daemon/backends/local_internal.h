@@ -3,7 +3,7 @@
  *
  *   local.c          the operations, the table of runs      local_start.c    folder, order, spawn
  *   local_follow.c   claims, exits, finding, following      local_collect.c  results, on the thread pool
- *   local_env.c      what a step finds in its environment
+ *   local_env.c      what a step finds in its environment          local_list.c     work items as a list
  *
  * A run of several steps, or one that uses the work item API, has a step run for each of its commands. To the files above
  * a step run is a run like any other; steps.c and those beside it (steps_internal.h) make a run of them.
@@ -109,9 +109,11 @@ struct local_part {
 void local_gather(struct local *b, const char *run_id, struct local_part *parts, size_t count, char *console, json_t *items,
                   json_t *steps, unsigned results, const char *dir);
 void local_copy_globs(struct words *globs, const struct process_config *process);
-/* The work items that a command left as a list: [{"payload", "files": {name: name beside the list}}], or NULL; notes may be NULL. */
-json_t *local_read_list(const char *folder, const char *list, json_t *notes);
 void local_collect(struct backend *base, const struct run_record *run, const struct process_config *process,
                    const json_t *input, const char *dir);
+
+/* --- local_list.c --- */
+/* The work items that a command left as a list: [{"payload", "files": {name: name beside the list}}], or NULL; notes may be NULL. */
+json_t *local_read_list(const char *folder, const char *list, json_t *notes);
 
 #endif

@@ -118,16 +118,26 @@ static int write_all(int fd, const char *bytes, size_t len)
     return 0;
 }
 
-int file_sync_dir(const char *path, struct error *err)
+static int sync_by(int (*sync)(int fd), const char *path, struct error *err)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int errnum;
 
     if (fd < 0)
         return error_errno(err, errno, "cannot open the folder %s", path);
-    errnum = fsync(fd) == 0 ? 0 : errno;
+    errnum = sync(fd) == 0 ? 0 : errno;
     (void)close(fd);
     return errnum == 0 ? 0 : error_errno(err, errnum, "cannot sync the folder %s", path);
+}
+
+int file_sync_dir(const char *path, struct error *err)
+{
+    return sync_by(fsync, path, err);
+}
+
+int file_sync_all(const char *path, struct error *err)
+{
+    return sync_by(syncfs, path, err);
 }
 
 static int sync_parent(const char *path, struct error *err)
@@ -179,6 +189,21 @@ int file_write_atomic(const char *path, const void *bytes, size_t len, mode_t mo
         (void)unlink(temporary.data);
     buf_close(&temporary);
     return errnum == 0 ? sync_parent(path, err) : error_errno(err, errnum, "cannot write %s", path);
+}
+
+int file_write_unsynced(const char *path, const void *bytes, size_t len, mode_t mode, struct error *err)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode), errnum;
+
+    if (fd < 0)
+        return error_errno(err, errno, "cannot write %s", path);
+    errnum = write_all(fd, bytes, len);
+    if (close(fd) != 0 && errnum == 0)
+        errnum = errno;
+    if (errnum == 0)
+        return 0;
+    (void)unlink(path);
+    return error_errno(err, errnum, "cannot write %s", path);
 }
 
 /* A folder of a run may have been made unreadable by the run itself: it is ours to remove all the same. */
@@ -320,6 +345,11 @@ static int copy_path(const char *from, const char *to, mode_t mode, bool sync, s
 int file_copy_fd(int in, const char *from, const char *to, mode_t mode, struct error *err)
 {
     return copy_fd(in, from, to, mode, true, err);
+}
+
+int file_copy_fd_unsynced(int in, const char *from, const char *to, mode_t mode, struct error *err)
+{
+    return copy_fd(in, from, to, mode, false, err);
 }
 
 int file_copy(const char *from, const char *to, mode_t mode, struct error *err)

@@ -27,8 +27,12 @@ int file_make_dirs(const char *path, mode_t mode, struct error *err);
 int file_read(const char *path, size_t max, struct buf *into, struct error *err);
 /* Writes to a temporary name beside path, fsyncs, renames over path, fsyncs the folder. */
 int file_write_atomic(const char *path, const void *bytes, size_t len, mode_t mode, struct error *err);
+/* Writes a new file (O_EXCL), and leaves its fsync to file_sync_all. */
+int file_write_unsynced(const char *path, const void *bytes, size_t len, mode_t mode, struct error *err);
 /* fsync of a folder, by path. */
 int file_sync_dir(const char *path, struct error *err);
+/* Syncs the whole file system that path is on, whoever wrote there: cheaper than an fsync each for very many files, dearer for a few. */
+int file_sync_all(const char *path, struct error *err);
 /* Removes a folder and all below it without following links; what is not there is no error. */
 int file_remove_tree(const char *path, struct error *err);
 /* Gives path a name that nothing else has, hidden beside it: its own is free at once, and the rest can be removed at leisure.
@@ -38,10 +42,11 @@ int file_set_aside(const char *path, char **aside, struct error *err);
 bool file_is_aside(const char *name);
 /* Copies a regular file (copy_file_range, then read/write) to a new file `to` (O_EXCL), fsyncs it. */
 int file_copy(const char *from, const char *to, mode_t mode, struct error *err);
-/* The same without the fsync: for what no power cut outlives anyhow. */
+/* The same without the fsync: for what no power cut outlives anyhow, or file_sync_all. */
 int file_copy_unsynced(const char *from, const char *to, mode_t mode, struct error *err);
 /* file_copy from an open file; `from` is its name for errors. */
 int file_copy_fd(int in, const char *from, const char *to, mode_t mode, struct error *err);
+int file_copy_fd_unsynced(int in, const char *from, const char *to, mode_t mode, struct error *err);
 /* Opens "a/b/c" below an open folder for reading, segment after segment: no link is followed and no ".." taken, so that
  * it stays below. A descriptor, or -1 with errno. */
 int file_open_below(int dir, const char *path);

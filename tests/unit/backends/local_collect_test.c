@@ -435,6 +435,24 @@ static void output_work_items(void **state)
     assert_true(shop_notes(s, "abs is no file"));
 }
 
+/* So many that not each is synced by itself. */
+static void many_output_work_items(void **state)
+{
+    struct shop *s = *state;
+
+    shop_script(s, "cd \"${RC_WORKITEM_OUTPUT_PATH%/*}\"; >other; ln other second;"
+                   " { printf '[null'; for i in $(seq 2 200); do printf %s $i >f$i; printf ',{\"payload\":%s,\"files\":{\"f\":\"f%s\"}}' $i $i; done;"
+                   " printf ',{\"payload\":\"linked\",\"files\":{\"f\":\"second\"}}]'; } >workitems.json; printf linked >other");
+    shop_run(s, NULL, NULL);
+    shop_collect(s, NULL);
+    assert_int_equal(s->told.status, 0);
+    assert_int_equal(json_array_size(json_object_get(s->told.collection.work_items, "output")), 201);
+    assert_file(s, "out/work-items/output/2/f", "2");
+    assert_file(s, "out/work-items/output/200/f", "200");
+    assert_file(s, "out/work-items/output/200/payload.json", "200");
+    assert_file(s, "out/work-items/output/201/f", "linked");
+}
+
 static void output_that_is_no_list(void **state)
 {
     static const char *const texts[] = { "{\"payload\": 1}", "[{\"payload\": 1}", "\xff", "" };
@@ -527,6 +545,7 @@ int main(void)
         TEST(what_is_hostile),
         TEST(places_that_became_links),
         TEST(output_work_items),
+        TEST(many_output_work_items),
         TEST(output_that_is_no_list),
         TEST(only_what_is_wanted),
         TEST(collected_twice),

@@ -188,6 +188,25 @@ static void copies_and_digests(void **state)
     free(link);
 }
 
+static void written_for_a_sync_of_all(void **state)
+{
+    char *from = in("unsynced"), *to = in("unsynced-copy"), hex[65];
+    struct error err;
+    int64_t size;
+
+    (void)state;
+    assert_int_equal(file_write_unsynced(from, "abc", 3, 0600, &err), 0);
+    assert_int_not_equal(file_write_unsynced(from, "abcd", 4, 0600, &err), 0);   /* never over one that is there */
+    assert_non_null(strstr(err.text, from));
+    assert_int_equal(file_copy_unsynced(from, to, 0600, &err), 0);
+    assert_int_equal(file_sha256(to, hex, &size, &err), 0);
+    assert_int_equal(size, 3);
+    assert_int_equal(file_sync_all(folder, &err), 0);
+    assert_int_not_equal(file_sync_all("/nonexistent/folder", &err), 0);
+    free(from);
+    free(to);
+}
+
 static void opened_below(void **state)
 {
     char *dirs = in("a/b"), *link = in("a/out");
@@ -297,8 +316,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_are_safe), cmocka_unit_test(names_keep_their_extension), cmocka_unit_test(written_whole),
         cmocka_unit_test(written_by_two),
-        cmocka_unit_test(copies_and_digests), cmocka_unit_test(opened_below), cmocka_unit_test(trees_go_without_following),
-        cmocka_unit_test(set_aside), cmocka_unit_test(secrets),
+        cmocka_unit_test(copies_and_digests), cmocka_unit_test(written_for_a_sync_of_all), cmocka_unit_test(opened_below),
+        cmocka_unit_test(trees_go_without_following), cmocka_unit_test(set_aside), cmocka_unit_test(secrets),
     };
 
     return cmocka_run_group_tests(tests, open_folder, remove_folder);
