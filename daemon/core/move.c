@@ -135,15 +135,25 @@ static void order(struct engine *e, struct open_run *run, const struct write *w)
     }
 }
 
+/* Nothing can be written down of it any more, so that nothing may be done. */
+static void drop(struct engine *e, struct open_run *run, const struct run_record *record)
+{
+    run_drop(e, run);
+    e->world.dropped(e->world.data, record);
+    lanes_pump(e, e->now);
+}
+
 static void written(struct commit *commit, int status)
 {
     struct write *w = (struct write *)commit->data;
     struct engine *e = w->engine;
     struct open_run *run = run_find(e, w->snapshot.id);
 
-    /* `must`: the only failure is the store's end, and then nothing more is ordered. */
+    /* `must`: any other failure is the store's end, and then nothing more is ordered. */
     if (status == 0 && run != NULL)
         order(e, run, w);
+    else if (status == BF_ENOENT && run != NULL)
+        drop(e, run, &w->snapshot);
     run_record_close(&w->snapshot);
     free(w);
 }

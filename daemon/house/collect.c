@@ -313,15 +313,16 @@ static void loaded(struct journal_read *read, int status)
         came_back(h);
         return;
     }
-    if (status != 0) {
+    if (status != 0 && (status != BF_ENOENT || j->afterthought)) {
         j->status = status;
         j->error = read->error;
         finish(j);
         came_back(h);
         return;
     }
-    j->event = json_stored(row->event);
-    j->input = event_input(j->event, row->input, NULL);
+    /* Without its record the run will be dropped, but not what it made. */
+    j->event = status == 0 ? json_stored(row->event) : NULL;
+    j->input = status == 0 ? event_input(j->event, row->input, NULL) : NULL;
     if (j->input == NULL)
         j->input = json_array();
     j->backend = home != NULL && home->type == WORKSPACE_ROBOCORP ? "robocorp" : "local";

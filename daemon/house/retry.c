@@ -115,7 +115,9 @@ static void reopened(void *data, int status)
         deliver_callback_dropped(h->deliver, w->run_id);
         deliver_callback_added(h->deliver, &w->told);
     }
-    if (status != 0)
+    if (status == BF_ENOENT)
+        error_set(&w->why, status, "there is no run with that id");   /* it was deleted meanwhile */
+    else if (status != 0)
         error_set(&w->why, status, "it could not be written down: %s", error_name(status));
     finish(w, status);
 }

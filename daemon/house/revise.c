@@ -25,6 +25,7 @@ struct revisit {
     struct commit commit;
     struct record record;
     bool busy;
+    bool overtaken;                 /* it has ended anew meanwhile, which is noted by itself */
     struct revisit *next;
 };
 
@@ -70,11 +71,33 @@ static bool is_wanted(const struct run_record *run)
            strcmp(run->error_code, "unresolved") == 0 && time_wall_ms() - run->ended_ms < WEEK_MS;
 }
 
+/* What is known of an earlier end is old. */
+static void overtake(struct house *h, const char *run_id)
+{
+    struct revisit *r, *next;
+
+    for (r = h->revisits; r != NULL; r = next) {
+        next = r->next;
+        if (strcmp(r->run_id, run_id) != 0)
+            continue;
+        r->overtaken = true;
+        if (!r->busy)
+            drop(r);
+    }
+}
+
+/* A person has had it tried again: it goes on, or has gone on. */
+static bool is_over(const struct revisit *r)
+{
+    return r->overtaken || engine_run(r->house->engine, r->run_id) != NULL;
+}
+
 void revise_note(struct house *h, const struct run_record *run)
 {
     const struct workspace_config *w = config_workspace(h->config, run->workspace);
     struct revisit *r;
 
+    overtake(h, run->id);
     if (!is_wanted(run) || w == NULL || h->stopping || h->revisit_count >= REVISITS_MAX)
         return;
     r = calloc(1, sizeof *r);
@@ -153,7 +176,7 @@ static void loaded(struct journal_read *read, int status)
     h->working--;
     if (h->stopping) {
         house_settle(h);
-    } else if (status == BF_ENOENT || (run != NULL && (!is_wanted(run) || home == NULL || home->backend->ops->check == NULL))) {
+    } else if (status == BF_ENOENT || is_over(r) || (run != NULL && (!is_wanted(run) || home == NULL || home->backend->ops->check == NULL))) {
         drop(r);
     } else if (status != 0 || run_record_copy(&r->run, run) != 0) {
         wait_again(r);
@@ -196,7 +219,7 @@ void revise_checked(struct house *h, const char *run_id, enum checked checked, c
 
     if (r == NULL || h->stopping)
         return;
-    if (checked == CHECKED_GONE) {
+    if (checked == CHECKED_GONE || is_over(r)) {
         drop(r);
         return;
     }
@@ -227,7 +250,7 @@ static void written(struct commit *commit, int status)
     h->working--;
     if (h->stopping)
         house_settle(h);
-    else if (status != 0)
+    else if (status != 0 && !is_over(r))
         wait_again(r);
     else
         drop(r);
@@ -240,6 +263,10 @@ void revise_published(struct house *h, const char *run_id, int status, const str
 
     if (r == NULL || h->stopping)
         return;
+    if (is_over(r)) {
+        drop(r);
+        return;
+    }
     if (status != 0) {
         log_warning("run %s of %s was completed at the Control Room after it had failed; its new results wait: %s", run_id,
                     r->run.process, why->text);

@@ -149,7 +149,7 @@ static void loaded(struct journal_read *read, int status)
     } else {
         if (status == 0)
             error_set(&read->error, BF_EIO, "the journal has lost the event of run %s", read->id);
-        refuse_later(h, read->id, &read->error, status != 0);
+        refuse_later(h, read->id, &read->error, status != 0 && status != BF_ENOENT);
     }
     free(l);
     house_settle(h);
@@ -254,6 +254,22 @@ static void ended(void *data, const struct run_record *run)
         deliver_callback_dropped(h->deliver, run->id);
     else if (!hands_are_gone(h))
         deliver_pump(h->deliver);
+}
+
+/* Somebody else has written in the journal. What runs of it would only make what nobody can write down. */
+static void dropped(void *data, const struct run_record *run)
+{
+    struct house *h = data;
+    struct home *home = home_find(h, run->workspace);
+
+    log_error("run %s of %s is dropped: the journal has no record of it any more", run->id, run->process);
+    if (home != NULL && !hands_are_gone(h)) {
+        if (run->state == RUN_RUNNING)
+            home->backend->ops->stop(home->backend, run, config_process(h->config, run->process), STOP_AT_ONCE);
+        home->backend->ops->forget(home->backend, run->id);
+    }
+    if (!h->stopping)
+        serve_run_ended(h->serve, run);
 }
 
 static const char *line(void *data, const struct run_record *run)
@@ -450,7 +466,7 @@ static void report_collected(void *data, const char *run_id, int status, const s
 void world_init(struct house *h, struct engine_world *world)
 {
     *world = (struct engine_world) { .data = h, .commit = commit, .start = start, .find = find, .follow = follow,
-        .stop = stop, .collect = collect, .ended = ended, .note = note, .line = line, .wake_at = wake_at, .random = random_bytes };
+        .stop = stop, .collect = collect, .ended = ended, .dropped = dropped, .note = note, .line = line, .wake_at = wake_at, .random = random_bytes };
     h->reports = (struct backend_reports) { .data = h, .write_memo = report_memo, .is_named = report_is_named,
         .callback_secret = report_callback_secret, .started = report_started,
         .not_started = report_not_started, .start_unknown = report_unknown, .found = report_found, .ended = report_ended,

@@ -350,6 +350,14 @@ static void delete_free(struct run_delete *d)
     serve_let_go(room);
 }
 
+static bool goes_on(const struct api_call *call, const char *run_id, bool ended)
+{
+    if (ended && engine_run(call->room->host.engine, run_id) == NULL)
+        return false;
+    api_refuse(call->x, 409, "the run has not ended: stop it first");
+    return true;
+}
+
 /* Nobody names them any more: what stays all the same goes with the day. */
 static void remove_files(uv_work_t *work)
 {
@@ -381,7 +389,9 @@ static void deleted(struct commit *commit, int status)
     } else {
         if (status == BF_EEXIST)
             api_refuse(d->call.x, 409, "somebody has still to be told of the run's end: a syslog target, a webhook or a callback that is not reached");
-        else
+        else if (status == BF_ENOENT && !goes_on(&d->call, d->id, true))
+            api_refuse(d->call.x, 404, "Process run not found");
+        else if (status != BF_ENOENT)
             api_refuse(d->call.x, 503, "it could not be written down: %s", error_name(status));
         delete_free(d);
     }
@@ -398,14 +408,6 @@ static void note_files(struct run_delete *d)
         if ((d->files[d->file_count++] = file_join(dir, d->read.rows[i].file.id)) == NULL)
             abort();
     }
-}
-
-static bool goes_on(const struct api_call *call, const char *run_id, bool ended)
-{
-    if (ended && engine_run(call->room->host.engine, run_id) == NULL)
-        return false;
-    api_refuse(call->x, 409, "the run has not ended: stop it first");
-    return true;
 }
 
 static void files_came(struct journal_read *read, int status)

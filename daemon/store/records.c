@@ -159,6 +159,12 @@ static int put_run(struct journal *j, enum statement which, const struct run_rec
     return records_run(j, which);
 }
 
+/* Of a statement that had to change a row: SQLITE_NOTFOUND when there is none. */
+static int changed(const struct journal *j, int rc)
+{
+    return rc == SQLITE_DONE && sqlite3_changes(j->db) == 0 ? SQLITE_NOTFOUND : rc;
+}
+
 static int add_run(struct journal *j, const struct record *r)
 {
     sqlite3_stmt *st = j->statements[ST_TEXTS_ADD];
@@ -429,10 +435,8 @@ static int drop(struct journal *j, enum statement which, const char *id)
 static int drop_run(struct journal *j, const char *id)
 {
     static const enum statement its_own[] = { ST_RUN_TEXTS_DROP, ST_RUN_STEPS_DROP, ST_RUN_FILES_DROP, ST_RUN_ITEMS_DROP, ST_RUN_CALLBACK_DROP };
-    int rc = drop(j, ST_RUN_DROP, id);
+    int rc = changed(j, drop(j, ST_RUN_DROP, id));
 
-    if (sqlite3_changes(j->db) == 0)   /* it has not ended */
-        return rc;
     for (size_t i = 0; i < sizeof its_own / sizeof *its_own && rc == SQLITE_DONE; i++)
         rc = drop(j, its_own[i], id);
     return rc;
@@ -444,7 +448,7 @@ static int apply(struct journal *j, const struct record *r)
     case RECORD_RUN_ADD:
         return add_run(j, r);
     case RECORD_RUN_SET:
-        return put_run(j, ST_RUN_SET, r->run);
+        return changed(j, put_run(j, ST_RUN_SET, r->run));
     case RECORD_RUN_DROP:
         return drop_run(j, r->key);
     case RECORD_CLAIM:

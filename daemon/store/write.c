@@ -13,6 +13,8 @@ int store_code(int sqlite_code)
     switch (sqlite_code & 0xFF) {
     case SQLITE_OK: case SQLITE_DONE: case SQLITE_ROW:
         return BF_OK;
+    case SQLITE_NOTFOUND:   /* records.c's: the row is gone */
+        return BF_ENOENT;
     case SQLITE_FULL:
         return BF_ENOSPC;
     case SQLITE_NOMEM:

@@ -392,6 +392,11 @@ static void on_fire(struct sim *s)
         sim_later(s, sim_between(s, 1, 60000), EV_CANCEL, f->run_id);
 }
 
+static void dropped(void *data, const struct run_record *run)
+{
+    sim_fail(data, "the run %s was dropped, and is in the store", run->id);
+}
+
 /* --- life and death of the daemon --------------------------------------------------------------------------------- */
 
 void sim_boot(struct sim *s)
@@ -403,7 +408,7 @@ void sim_boot(struct sim *s)
 
     s->life++;
     s->world = (struct engine_world) { .data = s, .commit = store_commit, .start = start, .find = find, .follow = follow,
-        .stop = stop, .collect = collect, .ended = ended, .note = note, .wake_at = wake_at, .random = random_bytes };
+        .stop = stop, .collect = collect, .ended = ended, .dropped = dropped, .note = note, .wake_at = wake_at, .random = random_bytes };
     if (engine_new(&s->world, &s->engine) != 0)
         abort();
     for (unsigned i = 0; i < SIM_LANES; i++)

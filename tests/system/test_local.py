@@ -1,10 +1,12 @@
 """Runs on this machine: what a command finds, how it ends, what comes home."""
+import contextlib
 import hashlib
 import json
 import os
 import pathlib
 import shutil
 import signal
+import sqlite3
 import time
 
 import pytest
@@ -253,6 +255,23 @@ def test_results_go_when_their_run_ended_long_ago(daemon):
     clean("79d")
     until(lambda: not (process / "2020-01-01").exists(), "the last one goes, and its day")
     assert (folder(record) / "run.json").exists()
+
+
+def test_a_run_that_the_journal_has_forgotten_is_dropped(daemon, tmp_path):
+    start(daemon, f"echo $$ > {tmp_path}/pid; sleep 60")
+    run_id = daemon.begin("p")
+    pid = until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip(), "it runs")
+    until(lambda: daemon.run(run_id)["state"] == "running", "its start is known")
+    with contextlib.closing(sqlite3.connect(daemon.folder / "state" / "belfry.db", timeout=30)) as journal:
+        journal.execute("DELETE FROM runs")
+        journal.commit()
+    assert [r["id"] for r in daemon.runs()] == []
+    daemon.api("POST", f"/belfry/v1/runs/{run_id}/cancel", {})
+    until(lambda: "has no record of it any more" in daemon.log_text(), "it is said")
+    until(lambda: not os.path.exists(f"/proc/{pid}"), "its command is ended")
+    until(lambda: list((daemon.folder / "state" / "runs").iterdir()) == [], "its folder goes")
+    assert daemon.status()["runs"]["running"] == 0
+    assert daemon.api("GET", f"/belfry/v1/runs/{run_id}").status == 404
 
 
 def test_an_idempotency_key(daemon):

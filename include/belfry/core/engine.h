@@ -53,6 +53,8 @@ struct engine_world {
     /* The run's end is durable and its result lines are in the journal: tell whoever waits, act on watched files, send
      * lines. No report. Also called for a skipped firing. */
     void (*ended)(void *data, const struct run_record *run);
+    /* The store has no record of the run any more: it is no run, its end is nobody's, nothing of it is to go on. No report. */
+    void (*dropped)(void *data, const struct run_record *run);
     /* A start of a run, or a failure to start one, for syslog; text says why it failed, NULL when it started. */
     void (*note)(void *data, const struct run_record *run, const char *text);
     /* A line of its own for somebody who wants to be told of this write of the run, which began or has ended (LINE_ADD's scope);
@@ -134,7 +136,8 @@ int engine_cancel(struct engine *engine, struct instant now, const char *run_id,
 int engine_drain(struct engine *engine, struct instant now, const char *run_id, enum run_drain how, const char *reason);
 /* Takes up a run that has ended: it is queued again, as a further attempt, with `count` records (lent) in the same commit; then
  * done(data, status), as in admission. 0: the callback will come. Else refused on the spot: BF_EEXIST (it is open), BF_EINVAL
- * (it completed, or was skipped), BF_ENOENT (its process is not configured), BF_ENOMEM. */
+ * (it completed, or was skipped), BF_ENOENT (its process is not configured), BF_ENOMEM. done has BF_ENOENT when the run's record is
+ * gone by then. */
 int engine_reopen(struct engine *engine, struct instant now, const struct run_record *run, const struct record *with, size_t count,
                   void (*done)(void *data, int status), void *data);
 /* Has a run that has ended complete after all, for that reason (copied), without another attempt: its results are collected anew.

@@ -17,9 +17,9 @@
 
 enum record_kind {
     RECORD_RUN_ADD,      /* run, event, input: a new row */
-    RECORD_RUN_SET,      /* run: its row becomes this; event and input stay */
+    RECORD_RUN_SET,      /* run: its row becomes this; event and input stay; refused with BF_ENOENT when it has none any more */
     RECORD_RUN_DROP,     /* key: the id of a run that has ended: it goes, with its items, their files, its step runs; its claims stay. Refused
-                          * with BF_EEXIST as long as a line or a message of it waits */
+                          * with BF_EEXIST as long as a line or a message of it waits, with BF_ENOENT when none has ended that is called so */
     RECORD_CLAIM,        /* scope, key → run; the whole commit is refused with BF_EEXIST while another claim lives */
     RECORD_CURSOR,       /* kind, name → value: how far a trigger has come (a schedule's last due time) */
     RECORD_CURSOR_DROP,  /* forgets it */
@@ -87,14 +87,16 @@ struct record {
 
 struct commit;
 /* Called once, on the loop thread, never before the call that took the commit has returned. status: 0 (durable),
- * BF_EEXIST (a claim lives, an item is taken: `existing` is its run; an asset is there: its id; nothing is awaited any more), or, for a commit that is not `must`, why it could not be written. */
+ * BF_EEXIST (a claim lives, an item is taken: `existing` is its run; an asset is there: its id; nothing is awaited any more), BF_ENOENT
+ * (the run's row is gone), or, for a commit that is not `must`, why it could not be written. */
 typedef void (*commit_cb)(struct commit *commit, int status);
 
 /* Owned by whoever made it, until the callback. Everything it points to stays put until then. */
 struct commit {
     struct record *records;
     size_t count;
-    bool must;                 /* the store keeps trying, in order, until it is durable: it never fails for want of disk */
+    bool must;                 /* the store keeps trying, in order, until it is durable: it never fails for want of disk, but for want of
+                                * the run's row */
     commit_cb cb;
     void *data;
     char existing[ID_SIZE];

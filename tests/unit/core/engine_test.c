@@ -14,7 +14,7 @@
 static struct engine *engine;
 static struct instant now;
 static struct commit *waiting, **waiting_tail = &waiting;
-static unsigned starts, finds, follows, collects, lines, stops[3];
+static unsigned starts, finds, follows, collects, lines, drops, stops[3];
 static struct run_record ended_as;
 static const char *wants;
 static char note[512];
@@ -32,8 +32,7 @@ static void commit(void *data, struct commit *c)
     waiting_tail = &c->next;
 }
 
-/* All that was written down is durable. */
-static void settle(void)
+static void settle_as(int status)
 {
     while (waiting != NULL) {
         struct commit *c = waiting;
@@ -41,8 +40,14 @@ static void settle(void)
         waiting = c->next;
         if (waiting == NULL)
             waiting_tail = &waiting;
-        c->cb(c, 0);
+        c->cb(c, status);
     }
+}
+
+/* All that was written down is durable. */
+static void settle(void)
+{
+    settle_as(0);
 }
 
 static void start(void *data, const struct run_record *run, const char *event, const char *input)
@@ -74,6 +79,13 @@ static void ended(void *data, const struct run_record *run)
     (void)data;
     run_record_close(&ended_as);
     assert_int_equal(run_record_copy(&ended_as, run), 0);
+}
+
+static void dropped(void *data, const struct run_record *run)
+{
+    (void)data;
+    assert_string_equal(run->id, admission.run_id);
+    drops++;
 }
 
 /* Somebody wants to be told. */
@@ -120,10 +132,10 @@ static int begin(void **state)
 {
     static const struct lane_settings lane = { .process = "p", .workspace = "w", .max_parallel = 1, .queue_limit = 10 };
     const struct engine_world world = { .commit = commit, .start = start, .find = find, .follow = follow, .stop = stop,
-        .collect = collect, .ended = ended, .line = line, .note = take_note, .wake_at = wake_at, .random = random_bytes };
+        .collect = collect, .ended = ended, .dropped = dropped, .line = line, .note = take_note, .wake_at = wake_at, .random = random_bytes };
 
     (void)state;
-    starts = finds = follows = collects = notes = lines = 0;
+    starts = finds = follows = collects = notes = lines = drops = 0;
     memset(stops, 0, sizeof stops);
     wants = NULL;
     now = (struct instant) { .wall_ms = 1767225600000, .mono_ms = 1000 };
@@ -427,6 +439,25 @@ static void who_wants_to_be_told_has_a_line_in_the_same_write(void **state)
     assert_int_equal(lines, 2);   /* that it began, that it ended */
 }
 
+/* Somebody has deleted it in the journal: nothing follows, and its place is free. */
+static void a_run_without_a_record_is_dropped(void **state)
+{
+    struct run_end over = { .outcome = RUN_COMPLETED };
+
+    (void)state;
+    engine_started(engine, now, admission.run_id, NULL, NULL, "running", 0);
+    settle_as(BF_ENOENT);
+    assert_int_equal(drops, 1);
+    assert_int_equal(follows, 0);
+    assert_null(engine_run(engine, admission.run_id));
+    engine_ended(engine, now, admission.run_id, &over);   /* its backend may still speak of it */
+    assert_null(waiting);
+    admission.run_id[0] = '\0';
+    assert_int_equal(engine_admit(engine, now, &admission), 0);
+    settle();
+    assert_int_equal(starts, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -441,6 +472,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_run_is_drained_while_it_starts, begin, end),
         cmocka_unit_test_setup_teardown(a_drained_run_is_drained_after_a_restart, begin, end),
         cmocka_unit_test_setup_teardown(who_wants_to_be_told_has_a_line_in_the_same_write, begin, end),
+        cmocka_unit_test_setup_teardown(a_run_without_a_record_is_dropped, begin, end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -372,6 +372,13 @@ static void messages_wait_until_they_went(void **state)
     assert_int_equal(count, 1);   /* that of the run that has not ended */
 }
 
+static int keep_cursor(void *data, const char *name, int64_t value)
+{
+    (void)name;
+    *(int64_t *)data = value;
+    return 0;
+}
+
 static void a_run_goes_when_nobody_has_to_be_told(void **state)
 {
     struct run_record run = plain_run(1);
@@ -413,7 +420,7 @@ static void a_run_goes_with_all_that_it_had(void **state)
     assert_int_equal(write_one((struct record) { .kind = RECORD_ITEM_FILE, .item_file = &file }), 0);
     assert_int_equal(write_one((struct record) { .kind = RECORD_ITEM_FILE, .item_file = &second }), 0);
     assert_int_equal(write_one((struct record) { .kind = RECORD_STEP_RUN, .step_run = &step }), 0);
-    assert_int_equal(write_one(drop), 0);   /* it has not ended: nothing goes */
+    assert_int_equal(write_one(drop), BF_ENOENT);   /* it has not ended: nothing goes */
     assert_int_equal(read_now(&files), 0);
     assert_int_equal(files.count, 1);
     assert_string_equal(files.rows[0].file.id, A);
@@ -535,6 +542,48 @@ static void announcements_are_forgotten_after_a_day(void **state)
     assert_int_equal(count_of((struct journal_read) { .kind = READ_ITEM_FILES, .ids = "[\"" A "\"]" }), 2);
 }
 
+/* It was deleted, or taken up again, between the look at it and the commit. */
+static void what_a_run_has_no_row_for_is_refused(void **state)
+{
+    struct run_record run = plain_run(1), other = plain_run(2);
+    struct record set = { .kind = RECORD_RUN_SET, .run = &run }, drop = { .kind = RECORD_RUN_DROP, .key = run.id };
+    struct record both[] = { { .kind = RECORD_CURSOR, .scope = "schedule", .key = "s", .value = 7 }, set };
+    struct record add = { .kind = RECORD_RUN_ADD, .run = &other, .event = "{}" };
+    struct journal_read read = { .kind = READ_RUN, .state = -1 };
+    struct told told[3];
+    struct journal_health health;
+    int64_t cursor = 0;
+    struct error err;
+
+    (void)state;
+    assert_int_equal(write_one(set), BF_ENOENT);
+    assert_int_equal(write_one(drop), BF_ENOENT);
+    give(&told[0], &set, 1, true);      /* `must` does not help it, nor does it keep the others */
+    give(&told[1], both, 2, false);
+    give(&told[2], &add, 1, true);
+    wait_until_told(&told[2]);
+    assert_int_equal(told[0].status, BF_ENOENT);
+    assert_int_equal(told[1].status, BF_ENOENT);
+    assert_int_equal(told[2].status, 0);
+    journal_health(journal, &health);
+    assert_true(health.writable);
+    close_journal();
+    open_journal();
+    assert_int_equal(journal_each_cursor(journal, "schedule", keep_cursor, &cursor, &err), 0);
+    assert_int_equal(cursor, 0);        /* nothing of such a commit is done */
+
+    run.state = RUN_RUNNING;
+    add_run(&run, "{}", "[]");
+    assert_int_equal(write_one(drop), BF_ENOENT);   /* it has not ended */
+    memcpy(read.id, run.id, sizeof read.id);
+    assert_int_equal(read_now(&read), 0);
+    run.state = RUN_FAILED;
+    assert_int_equal(write_one(set), 0);
+    assert_int_equal(write_one(set), 0);            /* the same again is a change */
+    assert_int_equal(write_one(drop), 0);
+    assert_int_equal(write_one(drop), BF_ENOENT);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, journal_setup, journal_teardown)
 
 int main(void)
@@ -550,6 +599,7 @@ int main(void)
         TEST(an_upload_comes_once),
         TEST(messages_wait_until_they_went),
         TEST(a_run_goes_when_nobody_has_to_be_told),
+        TEST(what_a_run_has_no_row_for_is_refused),
         TEST(a_run_goes_with_all_that_it_had),
         TEST(a_run_of_many_items_is_forgotten_whole),
         TEST(items_that_nobody_took_are_forgotten_when_they_are_done),
