@@ -193,7 +193,7 @@ static void drop_outputs(struct flow *f, const struct flow_item *of)
 }
 
 /* The step runs that failed are told of no more: what they failed at is tried again, or was settled. */
-static void forgive(struct flow *f)
+void flow_forgive(struct flow *f)
 {
     for (struct flow_run *run = f->runs; run != NULL; run = run->hh.next) {
         if (run->r.state == STEP_FAILED && !run->r.forgiven) {
@@ -218,7 +218,9 @@ void flow_begin_attempt(struct flow *f, unsigned attempt, int64_t now_ms)
     f->closed = false;
     if (flow_waiting(f) == 0)
         (void)flow_retry_failed(f, now_ms);
-    forgive(f);
+    /* With nothing to be tried again what failed is not made good by another attempt: a person may have settled it (flow_forgive). */
+    if (flow_waiting(f) > 0)
+        flow_forgive(f);
     f->halted = false;
 }
 

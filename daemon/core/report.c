@@ -90,8 +90,11 @@ void engine_started(struct engine *engine, struct instant now, const char *run_i
 static bool retries_left(const struct open_run *run, enum run_state outcome)
 {
     const struct lane_settings *set = &run->lane->set;
+    /* When its time was over nobody has asked for the end of it all. */
+    bool wanted = run->rec.drain == DRAIN_NO &&
+                  (run->rec.stop_as == RUN_QUEUED || (run->rec.stop_as == RUN_TIMED_OUT && outcome == RUN_TIMED_OUT));
 
-    return (set->retry_on & (1u << outcome)) != 0 && run->rec.failures <= set->retries && !run_is_stopping(&run->rec);
+    return (set->retry_on & (1u << outcome)) != 0 && run->rec.failures <= set->retries && wanted;
 }
 
 /* An attempt that failed: once more, or the end. */
@@ -105,6 +108,8 @@ static void attempt_failed(struct engine *e, struct open_run *run, struct instan
     }
     engine_set_text(&run->trouble, message);
     run->rec.ended_ms = 0;
+    run->rec.stop_as = RUN_QUEUED;
+    engine_set_text(&run->rec.reason, NULL);
     if (run->rec.state == RUN_RUNNING) {
         run_forget_remote(run);
     }

@@ -118,7 +118,7 @@ int house_recover_flows(struct house *h, struct error *err);
 /* Carries out what a person wants done with work items (in that workspace; NULL: any) (ids: a JSON array; NULL: all that failed are tried again) of a run, or with
  * a run that has no flow; then done: 0, BF_ENOENT (no such run), BF_EAGAIN (not in that state), BF_E… (not written down). It may be
  * called within the call. */
-void house_wish(void *house, const char *workspace, const char *run_id, enum item_wish what, const json_t *ids,
+void house_wish(void *house, const char *workspace, const char *run_id, enum item_wish what, bool ask, const json_t *ids,
                 void (*done)(void *data, int status, const struct error *why), void *data);
 
 /* --- ring.c --- */

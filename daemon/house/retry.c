@@ -14,6 +14,7 @@ struct wish {
     char run_id[ID_SIZE];
     char *workspace;                 /* that it has to be in; NULL: any */
     enum item_wish what;
+    bool ask;                        /* only whether it could be done */
     json_t *ids;                     /* NULL: all that failed */
     struct journal_read run, callback, steps, items;
     struct run_record record;
@@ -60,7 +61,7 @@ static void refuse(struct wish *w, int status, const char *format, ...)
     finish(w, status);
 }
 
-/* All of the wish or nothing: the first item that it cannot be done with, or NULL. */
+/* All of the wish or nothing: the first item that it cannot be done with, or NULL; "": there is none at all. */
 static const char *apply(struct flow *flow, const struct wish *w)
 {
     const json_t *id;
@@ -70,6 +71,8 @@ static const char *apply(struct flow *flow, const struct wish *w)
         if (!flow_may(flow, json_string_value(id), w->what))
             return json_string_value(id);
     }
+    if (w->ask)
+        return w->ids == NULL && flow_failed(flow) == 0 ? "" : NULL;
     json_array_foreach(w->ids, i, id)
         (void)flow_wish(flow, json_string_value(id), w->what, time_wall_ms());   /* the same one twice is once */
     return w->ids == NULL && flow_retry_failed(flow, time_wall_ms()) == 0 ? "" : NULL;
@@ -95,6 +98,8 @@ static void change_open(struct wish *w, struct flow *flow)
 
     if (not_that != NULL)
         refuse(w, BF_EAGAIN, not_that[0] != '\0' ? "the work item %s has not failed" : "the run goes on, and no work item of it has failed%s", not_that);
+    else if (w->ask)
+        finish(w, 0);
     else
         flows_save(w->house->flows, flow, NULL, 0, open_saved, w);
 }
@@ -134,6 +139,8 @@ static void reopen(struct wish *w)
 {
     int status;
 
+    if (w->flow != NULL)
+        flow_forgive(w->flow);
     if (w->flow != NULL && flow_take_changes(w->flow, &w->changes) != 0)
         abort();
     status = engine_reopen(w->house->engine, time_now(), &w->record, w->changes.records, w->changes.count, reopened, w);
@@ -214,10 +221,12 @@ static void wish_for_whole(struct wish *w)
 
     if (json_object_size(left) > 0)
         refuse(w, BF_ENOENT, "there is no work item %s", json_object_iter_key(json_object_iter(left)));
+    else if (w->what != WISH_RETRY && named < w->inputs)
+        refuse(w, BF_EAGAIN, "run %s was one command over %zu work items: all of them have to be named", w->run_id, w->inputs);
+    else if (w->ask)
+        finish(w, 0);
     else if (w->what == WISH_RETRY)
         reopen(w);
-    else if (named < w->inputs)
-        refuse(w, BF_EAGAIN, "run %s was one command over %zu work items: all of them have to be named", w->run_id, w->inputs);
     else
         settle(w);
     json_decref(left);
@@ -272,6 +281,10 @@ static void items_came(struct journal_read *read, int status)
     not_that = apply(w->flow, w);
     if (not_that != NULL) {
         refuse(w, BF_EAGAIN, not_that[0] != '\0' ? "the work item %s has not failed" : "no work item of the run has failed%s", not_that);
+        return;
+    }
+    if (w->ask) {
+        finish(w, 0);
         return;
     }
     /* With items still failed that nobody wants tried again, the run stays what it is; else it goes on, or is over anew. */
@@ -358,7 +371,7 @@ static void run_came(struct journal_read *read, int status)
     journal_read(w->house->journal, &w->callback);
 }
 
-void house_wish(void *house, const char *workspace, const char *run_id, enum item_wish what, const json_t *ids,
+void house_wish(void *house, const char *workspace, const char *run_id, enum item_wish what, bool ask, const json_t *ids,
                 void (*done)(void *data, int status, const struct error *why), void *data)
 {
     struct house *h = house;
@@ -370,6 +383,7 @@ void house_wish(void *house, const char *workspace, const char *run_id, enum ite
         abort();
     w->house = h;
     w->what = what;
+    w->ask = ask;
     w->ids = ids != NULL ? json_incref((json_t *)(uintptr_t)ids) : NULL;
     w->done = done;
     w->data = data;

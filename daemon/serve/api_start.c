@@ -43,7 +43,7 @@ static void rung(struct firing *f, int status)
         serve_json(s->x, 200, s->call.shape != NULL ? s->call.shape(&s->call, f->process, f->run_id, s->ids, json_array_size(f->input))
                                                     : json_pack("{s:b, s:s}", "started", 1, "id", f->run_id));
     else if (status == BF_EEXIST)
-        api_refuse(s->x, 409, "a work item was taken by the run %s meanwhile", f->run_id);
+        api_refuse(s->x, 409, f->run_id[0] != '\0' ? "a work item was taken by the run %s meanwhile" : "a work item waits no more%s", f->run_id);
     else if (status == BF_EINVAL)
         api_refuse(s->x, 400, "%s", f->error.text);
     else

@@ -64,7 +64,7 @@ void serve_retry(struct serve_room *room, struct http_exchange *x, const struct 
         abort();
     *ask = (struct retry_ask) { room, x };
     room->open++;
-    room->host.wish(room->host.data, args->workspace, args->at[0], WISH_RETRY, ids, retried, ask);
+    room->host.wish(room->host.data, args->workspace, args->at[0], WISH_RETRY, false, ids, retried, ask);
     json_decref(body);
 }
 
@@ -76,6 +76,7 @@ struct batch {
     json_t *ids;
     json_t *runs;                  /* {run id: [item id …]}, of items that runs have */
     void *at;                      /* the next of those */
+    bool asked;                    /* all of them could do it: now it is done */
     struct journal_read read;
     struct item_record *waiting;   /* items that wait in an input */
     struct record *records;
@@ -113,17 +114,6 @@ static void run_done(void *data, int status, const struct error *why)
     batch_free(b);
 }
 
-static void next_run(struct batch *b)
-{
-    struct serve_room *room = b->call.room;
-    if (b->at == NULL) {
-        serve_json(b->call.x, 200, json_pack("{s:b}", "accepted", 1));
-        batch_free(b);
-        return;
-    }
-    room->host.wish(room->host.data, b->call.workspace->name, json_object_iter_key(b->at), b->what, json_object_iter_value(b->at), run_done, b);
-}
-
 static void waiting_written(struct commit *commit, int status)
 {
     struct batch *b = commit->data;
@@ -132,7 +122,10 @@ static void waiting_written(struct commit *commit, int status)
         next_run(b);
         return;
     }
-    api_refuse(b->call.x, 503, "the work items could not be written down: %s", error_name(status));
+    if (status == BF_EEXIST)
+        api_refuse(b->call.x, 409, "a work item was taken by the run %s meanwhile", commit->existing);
+    else
+        api_refuse(b->call.x, 503, "the work items could not be written down: %s", error_name(status));
     batch_free(b);
 }
 
@@ -148,13 +141,6 @@ static const char *done_already(const struct batch *b)
 
 static void settle_waiting(struct batch *b)
 {
-    const char *not_that = done_already(b);
-
-    if (not_that != NULL) {
-        api_refuse(b->call.x, 409, "the work item %s has not failed", not_that);
-        batch_free(b);
-        return;
-    }
     if (b->waiting_count == 0 || b->what == WISH_RETRY) {
         next_run(b);
         return;
@@ -169,6 +155,24 @@ static void settle_waiting(struct batch *b)
     }
     b->commit = (struct commit) { .records = b->records, .count = b->waiting_count, .cb = waiting_written, .data = b };
     journal_commit(b->call.room->host.journal, &b->commit);
+}
+
+/* First all runs are asked whether it can be done there, then it is done: the items that wait, and run by run. */
+static void next_run(struct batch *b)
+{
+    struct serve_room *room = b->call.room;
+
+    if (b->at != NULL) {
+        room->host.wish(room->host.data, b->call.workspace->name, json_object_iter_key(b->at), b->what, !b->asked,
+                        json_object_iter_value(b->at), run_done, b);
+    } else if (!b->asked) {
+        b->asked = true;
+        b->at = json_object_iter(b->runs);
+        settle_waiting(b);
+    } else {
+        serve_json(b->call.x, 200, json_pack("{s:b}", "accepted", 1));
+        batch_free(b);
+    }
 }
 
 static const struct item_record *row_of(const struct journal_read *read, const char *id)
@@ -220,6 +224,7 @@ static bool sort_item(struct batch *b, const char *id)
 static void items_came(struct journal_read *read, int status)
 {
     struct batch *b = read->data;
+    const char *not_that;
     const json_t *id;
     size_t i;
 
@@ -238,8 +243,14 @@ static void items_came(struct journal_read *read, int status)
             return;
         }
     }
+    not_that = done_already(b);
+    if (not_that != NULL) {
+        api_refuse(b->call.x, 409, "the work item %s has not failed", not_that);
+        batch_free(b);
+        return;
+    }
     b->at = json_object_iter(b->runs);
-    settle_waiting(b);
+    next_run(b);
 }
 
 static void begin(const struct api_call *call, enum item_wish what, const json_t *ids)

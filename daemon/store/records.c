@@ -47,7 +47,9 @@ static const char *const sql[ST_COUNT] = {
     /* A firing that is skipped takes nothing. */
     [ST_ITEM_TAKE] = "UPDATE work_items SET run_id=?2,updated=?3 WHERE id=?1 AND run_id IS NULL"
                      " AND EXISTS (SELECT 1 FROM runs WHERE id=?2 AND state<>9)",
-    [ST_ITEM_TAKEN] = "SELECT run_id FROM work_items WHERE id=?1 AND (run_id IS NOT NULL OR state<>0)",
+    /* By whom, when it does not wait (for a run; or at all) any more. */
+    [ST_ITEM_TAKEN] = "SELECT (SELECT run_id FROM work_items WHERE id=?1) WHERE NOT EXISTS"
+                      " (SELECT 1 FROM work_items WHERE id=?1 AND run_id IS NULL AND (state=0 OR ?2))",
     [ST_STEP_RUN] = "INSERT INTO step_runs VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14) ON CONFLICT (id) DO UPDATE SET"
                     " state=excluded.state, started=excluded.started, ended=excluded.ended, exit_code=excluded.exit_code,"
                     " forgiven=excluded.forgiven, spoke=excluded.spoke, error_code=excluded.error_code,"
@@ -540,10 +542,22 @@ static sqlite3_stmt *refusal_of(struct journal *j, const struct record *r)
         bind_claim(st, r);
         (void)sqlite3_bind_int64(st, 2, r->now_ms);
         return st;
-    case RECORD_ITEM_TAKE:
     case RECORD_RUN_DROP:
-        st = j->statements[r->kind == RECORD_ITEM_TAKE ? ST_ITEM_TAKEN : ST_RUN_UNTOLD];
+        st = j->statements[ST_RUN_UNTOLD];
         text(st, 1, r->key);
+        return st;
+    case RECORD_ITEM_TAKE:
+        st = j->statements[ST_ITEM_TAKEN];
+        text(st, 1, r->key);
+        (void)sqlite3_bind_int(st, 2, 0);
+        return st;
+    case RECORD_ITEM_MOVE:
+    case RECORD_ITEM_DROP:
+        if (r->item->step != ITEM_WAITS)   /* its flow knows where it is */
+            return NULL;
+        st = j->statements[ST_ITEM_TAKEN];
+        text(st, 1, r->item->id);
+        (void)sqlite3_bind_int(st, 2, 1);
         return st;
     case RECORD_ITEM_FILE_CAME:
         st = j->statements[ST_ITEM_FILE_AWAITED];

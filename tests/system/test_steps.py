@@ -5,6 +5,7 @@ import pathlib
 import random
 import socket
 import textwrap
+import threading
 import time
 import urllib.error
 import urllib.parse
@@ -740,6 +741,72 @@ def test_a_batch_with_one_item_that_cannot_be_had_changes_nothing(api):
         for operation in ("retry", "mark_as_done", "delete"):
             api("POST", "/work-items/batch", {"batch_operation": operation, "work_item_ids": [*(i["id"] for i in failed), bad]}, 409)
     assert failed_items(api, run) == failed and api.daemon.run(run)["state"] == "failed"
+
+
+def test_a_batch_over_several_runs_is_done_whole_or_not_at_all(api):
+    runs = [unresolved(api) for _ in range(2)]
+    items = [failed_items(api, run)[0]["id"] for run in runs]
+    whole = api.daemon.run_and_wait("orders", input={"orders": 1})
+    done = f"{whole['id']}-in-0"
+    waits = api("POST", "/work-items", {"process": {"id": api.processes["orders"]}, "payload": 1})["id"]
+    for operation in ("retry", "mark_as_done", "delete"):
+        api("POST", "/work-items/batch", {"batch_operation": operation, "work_item_ids": [waits, *items, done]}, 409)
+    assert all(api.daemon.run(run)["attempt"] == 1 and failed_items(api, run) for run in runs)
+    assert api("GET", f"/work-items/{waits}")["state"] == "new"
+    api("POST", "/work-items/batch", {"batch_operation": "mark_as_done", "work_item_ids": [waits, *items]})
+    for run in runs:
+        until(lambda: api("GET", f"/process-runs/{run}")["state"] == "completed", "it is settled")
+    assert api("GET", f"/work-items/{waits}")["state"] == "done"
+
+
+def test_a_waiting_item_is_taken_or_deleted_but_not_both(api):
+    for n in range(12):
+        item = api("POST", "/work-items", {"process": {"id": api.processes["scripts"]}, "payload": n})["id"]
+        path = f"/api/v1/workspaces/here/processes/{api.processes['scripts']}/process-runs"
+        answers = {}
+
+        def ask(name, *words):
+            answers[name] = api.daemon.api("POST", *words)
+        threads = [threading.Thread(target=ask, args=words) for words in (
+            ("start", path, {"type": "with_work_item_ids", "work_item_ids": [item]}),
+            ("batch", "/api/v1/workspaces/here/work-items/batch", {"batch_operation": "delete" if n % 2 else "mark_as_done", "work_item_ids": [item]}))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert [a.status for a in answers.values()].count(200) == 1, {k: a.body for k, a in answers.items()}
+
+
+def test_another_attempt_does_not_make_good_what_nobody_tries_again(daemon):
+    (daemon.folder / "robot.py").write_text(ROBOT + "open('%s/ran', 'a').write('x')\nfor item, payload in items():\n    release(item)\nsys.exit(3)\n" % daemon.folder)
+    daemon.start(f"""
+[process p]
+workspace = here
+steps = one
+retries = 2
+retry_delay = 10ms
+[step one]
+command = /usr/bin/python3 {daemon.folder}/robot.py
+""")
+    record = daemon.run_and_wait("p", input=[1, 2])
+    assert record["state"] == "failed" and (daemon.folder / "ran").read_text() == "x", record
+
+
+def test_a_run_whose_time_was_over_is_tried_again_as_it_is_told_to(daemon):
+    daemon.start("""
+[process p]
+workspace = here
+steps = one
+timeout = 300ms
+retries = 1
+retry_delay = 10ms
+retry_on = timed_out
+[step one]
+shell = yes
+command = echo x >> {0}/ran; [ -e {0}/once ] || {{ touch {0}/once; sleep 30; }}
+""".format(daemon.folder))
+    record = daemon.run_and_wait("p")
+    assert (record["state"], record["attempt"]) == ("completed", 2) and (daemon.folder / "ran").read_text() == "x\nx\n", record
 
 
 @pytest.mark.parametrize("content", ["[", "{}", "7", "[1]", '[{"payload": 1, "files": 3}]', '[{"payload": 1, "files": {"a": "workitems.json", "b": "gone"}}]', '[{"payload": 1, "files": {"a": "../../../etc/passwd"}}]'])

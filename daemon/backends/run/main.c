@@ -102,10 +102,12 @@ static void keep(struct supervisor *s, const char *bytes, size_t len)
         len = (size_t)s->console_left;
     s->console_left -= (int64_t)len;
     s->outcome.console_cut = !put(s->console_fd, bytes, len) || over;
-    if (over)
-        (void)put(s->console_fd, cut, sizeof cut - 1);
     if (s->log_fd >= 0)
         (void)put(s->log_fd, bytes, len);
+    if (over)
+        (void)put(s->console_fd, cut, sizeof cut - 1);
+    if (over && s->log_fd >= 0)
+        (void)put(s->log_fd, cut, sizeof cut - 1);
 }
 
 static void read_output(struct supervisor *s)

@@ -62,6 +62,8 @@ void flow_close(struct flow *flow);
 /* Another attempt of the run: what a person has had tried again waits already; else all that failed does, in its step. What an item
  * had put out, and nobody has taken, goes: it will be made again. Step runs that failed are told of no more. */
 void flow_begin_attempt(struct flow *flow, unsigned attempt, int64_t now_ms);
+/* A person has settled, or has tried again, what step runs failed at: they are told of no more. */
+void flow_forgive(struct flow *flow);
 /* What a person wants done with an item that failed (or, to be dropped or done, still waits): tried again, taken as done, forgotten.
  * False when the item is not there, or not where that can be done. */
 enum item_wish { WISH_RETRY, WISH_DONE, WISH_DROP };

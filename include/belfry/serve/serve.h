@@ -69,8 +69,9 @@ struct serve_host {
     /* A Control Room's word of a run: false when the signature is not good. */
     bool (*callback)(void *data, const char *run_id, const char *signature, const void *body, size_t len);
     /* What a person wants done with work items of a run (of that workspace; NULL: any), or a run as a whole (ids NULL); then done, perhaps within the call: 0,
-     * BF_ENOENT, BF_EAGAIN (it is not where that can be done: a conflict), or why it could not be written down. */
-    void (*wish)(void *data, const char *workspace, const char *run_id, enum item_wish what, const json_t *ids,
+     * BF_ENOENT, BF_EAGAIN (it is not where that can be done: a conflict), or why it could not be written down. `ask`: nothing is
+     * done, only said whether it could be. */
+    void (*wish)(void *data, const char *workspace, const char *run_id, enum item_wish what, bool ask, const json_t *ids,
                  void (*done)(void *data, int status, const struct error *why), void *done_data);
     bool (*ready)(void *data, const char **why);
     /* Prometheus text. */
