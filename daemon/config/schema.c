@@ -38,9 +38,9 @@ static const struct key_row http_keys[] = {
     { "max_body", KEY_SIZE, offsetof(struct http_config, max_body), "1M", NULL, 1, INT64_C(4294967296),
       "The largest body of a request. A webhook may say otherwise." },
     { "max_connections", KEY_INT, offsetof(struct http_config, max_connections), "512", NULL, 1, 100000,
-      "Connections at once; one more is answered 503." },
+      "TCP connections at once; one more is answered 503. The socket has as many of its own." },
     { "idle_timeout", KEY_DURATION, offsetof(struct http_config, idle_timeout_ms), "30s", NULL, 100, 86400000,
-      "How long a kept connection may be idle between requests." },
+      "How long a kept connection may be idle between requests, and a body may rest before its next piece comes." },
     { .name = NULL },
 };
 

@@ -25,8 +25,8 @@ static void on_head(void *data, struct http_exchange *x)
         refuse_stopping(x);
     else if (webhook_owns(h->webhooks, http_path(x)))
         webhook_head(h->webhooks, x);
-    else if (!serve_head(h->serve, x))
-        http_limit_body(x, serve_body_limit(h->serve, x, h->config->http.max_body));
+    else
+        serve_head(h->serve, x, h->config->http.max_body);
 }
 
 static void on_request(void *data, struct http_exchange *x)

@@ -128,6 +128,7 @@ struct conn *conn_new(struct http_server *server, int fd, const struct sockaddr 
     server->handles++;
     server->stats.connections++;
     server->refusals += over_limit;
+    server->taken[c->is_local] += !over_limit;
     LIST_INSERT_HEAD(&server->conns, c, link);
     if (over_limit) {
         pump_refuse(c, 503, "there are too many connections");
@@ -233,6 +234,7 @@ void conn_kill(struct conn *c)
     heap_remove(&server->due, &c->timer);
     server->stats.connections--;
     server->refusals -= c->over_limit;
+    server->taken[c->is_local] -= !c->over_limit;
     conn_close_pair(c);
     /* One that no handler has seen is libmicrohttpd's still. */
     if (x && exchange_is_begun(x)) {

@@ -174,7 +174,8 @@ static enum MHD_Result take_head(struct http_exchange *x, struct MHD_Connection 
         http_respond_error(x, 413, "too_large", "the body is larger than the limit of %lld bytes", (long long)x->limit);
     if (!x->responded || announced == 0)
         return MHD_YES;
-    if (announced > 0 && announced <= ABSORB_MAX && !MHD_lookup_connection_value(mhd, MHD_HEADER_KIND, "Expect"))
+    /* Nobody whom we do not know keeps a place by a body that does not come. */
+    if (x->status != 401 && announced > 0 && announced <= ABSORB_MAX && !MHD_lookup_connection_value(mhd, MHD_HEADER_KIND, "Expect"))
         return MHD_YES;
     return queue(x, mhd);
 }
@@ -288,6 +289,11 @@ bool exchange_is_begun(const struct http_exchange *x)
     return x->begun;
 }
 
+bool exchange_is_streamed(const struct http_exchange *x)
+{
+    return x->take || x->form;
+}
+
 /* Libmicrohttpd wakes it, sees that it is over, and completes it. */
 static void resume(struct http_exchange *x)
 {
@@ -328,7 +334,6 @@ void exchange_completed(void *cls, struct MHD_Connection *mhd, void **request_cl
         x->sent = NULL;
     }
     if (x->c) {
-        x->c->gate.body_max = x->server->options.max_body;
         x->c->answered++;
         x->c->x = NULL;
         conn_activate(x->c);
@@ -469,8 +474,9 @@ void http_limit_body(struct http_exchange *x, int64_t bytes)
     if (bytes < 0 || bytes >= x->limit)
         return;
     x->limit = bytes;
-    if (x->c)   /* a body whose end nobody knows is cut by the gate as soon as it is longer */
-        x->c->gate.body_max = bytes;
+    /* A body whose end nobody knows is cut by the gate as soon as it is longer. The gate may be at a later request already. */
+    if (x->c && x->c->gate.requests == x->c->answered + 1)
+        gate_limit_body(&x->c->gate, bytes);
 }
 
 void http_set_data(struct http_exchange *x, void *data, void (*gone)(struct http_exchange *x))

@@ -274,6 +274,7 @@ static bool take_whole_head(struct gate *gate, const struct head *head)
     gate->expect_continue = head->expect_continue;
     gate->body_seen = 0;
     gate->body_left = head->length;
+    gate->body_limit = gate->body_max;
     if (head->codings > 0) {
         gate->phase = GATE_CHUNKS;
         gate->chunk_step = CHUNK_SIZE;
@@ -371,7 +372,7 @@ static bool take_size_digit(struct gate *gate, int digit)
 {
     gate->chunk_size = gate->chunk_size * 16 + (uint64_t)digit;
     /* Checked at each digit, so it never comes near to overflowing. */
-    if (gate->body_seen > gate->body_max || gate->chunk_size > (uint64_t)(gate->body_max - gate->body_seen))
+    if (gate->body_seen > gate->body_limit || gate->chunk_size > (uint64_t)(gate->body_limit - gate->body_seen))
         return refuse(gate, 413, "the body is larger than the limit");
     return true;
 }
@@ -450,6 +451,13 @@ void gate_init(struct gate *gate, int64_t body_max)
 {
     memset(gate, 0, sizeof *gate);
     gate->body_max = body_max;
+    gate->body_limit = body_max;
+}
+
+void gate_limit_body(struct gate *gate, int64_t bytes)
+{
+    if (bytes < gate->body_limit)
+        gate->body_limit = bytes;
 }
 
 size_t gate_pass(struct gate *gate, const char *bytes, size_t len)

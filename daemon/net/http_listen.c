@@ -74,7 +74,7 @@ static void refuse_by_reserve(struct http_server *server, int listen_fd)
 
 static void take(struct http_server *server, int fd, const struct sockaddr *address)
 {
-    bool over = server->stats.connections - server->refusals >= (size_t)server->options.max_connections;
+    bool over = server->taken[address->sa_family == AF_UNIX] >= (size_t)server->options.max_connections;
     int on = 1;
 
     if (address->sa_family != AF_UNIX)

@@ -446,12 +446,20 @@ static int64_t earlier(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* When the body must have come further, or be refused. */
+/* When the body must have come further, or be refused: no piece of it may be long in coming, nor the whole too slow. One that is
+ * kept takes memory meanwhile, so it has to end, too. */
 static int64_t body_due_ms(const struct conn *c)
 {
-    int64_t earned_ms = c->gate.body_seen / c->server->options.body_floor * 1000;
+    const struct http_server_options *options = &c->server->options;
+    int64_t seen = c->gate.body_seen;
+    int64_t due_ms = earlier(c->body_since_ms + SERVER_BODY_GRACE_MS + seen / options->body_floor * 1000,
+                             c->moved_ms + options->idle_timeout_ms);
 
-    return c->body_since_ms + SERVER_BODY_GRACE_MS + earned_ms;
+    if (c->x && c->gate.requests == c->answered + 1 && exchange_is_streamed(c->x))
+        return due_ms;
+    if (seen < SERVER_BODY_TIME_OF)
+        seen = SERVER_BODY_TIME_OF;
+    return earlier(due_ms, c->body_since_ms + options->body_time_ms * seen / SERVER_BODY_TIME_OF);
 }
 
 static int64_t deadline(struct conn *c)
@@ -485,6 +493,7 @@ static void note_blocked(struct conn *c)
         return;
     if (c->body_since_ms > 0)
         c->body_since_ms += now_of(c) - c->blocked_since_ms;
+    c->moved_ms = now_of(c);
     c->blocked_since_ms = 0;
 }
 

@@ -123,7 +123,7 @@ static void on_mhd_poll(uv_poll_t *poll, int status, int events)
 static int start_mhd(struct http_server *server, struct error *err)
 {
     unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
-    unsigned limit = (unsigned)server->options.max_connections + MHD_CONNECTIONS_SPARE;
+    unsigned limit = 2 * (unsigned)server->options.max_connections + MHD_CONNECTIONS_SPARE;   /* over TCP, and over the socket */
     const union MHD_DaemonInfo *info;
 
     server->mhd = MHD_start_daemon(flags, 0, NULL, NULL, exchange_handle, server,
@@ -161,6 +161,8 @@ static void set_options(struct http_server *server, const struct http_server_opt
         server->options.head_timeout_ms = SERVER_HEAD_TIMEOUT_MS;
     if (server->options.body_floor <= 0)
         server->options.body_floor = SERVER_BODY_FLOOR;
+    if (server->options.body_time_ms <= 0)
+        server->options.body_time_ms = SERVER_BODY_TIME_MS;
 }
 
 static void start_handles(struct http_server *server)

@@ -21,6 +21,8 @@
 #define SERVER_HEAD_TIMEOUT_MS 10000
 #define SERVER_BODY_FLOOR 1000
 #define SERVER_BODY_GRACE_MS 10000     /* before the floor counts */
+#define SERVER_BODY_TIME_MS 60000
+#define SERVER_BODY_TIME_OF (1 << 20)  /* bytes that may take that long */
 #define SERVER_LINGER_MS 2000          /* for a client to take its last answer before the socket closes */
 #define SERVER_BACKLOG 1024
 #define SERVER_REFUSALS_MAX 64         /* connections over the limit that are being told so at one time */
@@ -114,6 +116,7 @@ struct http_server {
     struct conn **by_fd;           /* connections by the number of libmicrohttpd's end of their pair */
     size_t by_fd_count;
     struct http_server_stats stats;
+    size_t taken[2];          /* connections within the limit: over TCP, over the socket */
     size_t refusals;          /* connections over the limit */
     int reserve_fd;           /* let go to accept and refuse when descriptors run out */
     bool kicked;              /* libmicrohttpd must run before the loop sleeps */
@@ -161,6 +164,7 @@ void exchange_completed(void *cls, struct MHD_Connection *mhd, void **request_cl
 void exchange_connection(void *cls, struct MHD_Connection *mhd, void **socket_context,
                          enum MHD_ConnectionNotificationCode code);
 bool exchange_is_begun(const struct http_exchange *x);   /* its head has come to the handler */
+bool exchange_is_streamed(const struct http_exchange *x);   /* its body is handed on, not kept */
 void exchange_gone(struct http_exchange *x);         /* its client went; tells its owner */
 const char *exchange_code_of(unsigned status);       /* "not_found" of 404, for error answers */
 

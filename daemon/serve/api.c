@@ -323,22 +323,11 @@ const struct process_config *api_process(const struct api_call *call, const char
 
 #define INLINE_ASSET_MAX (8 << 20)
 
-int64_t serve_body_limit(struct serve_room *room, struct http_exchange *x, int64_t usual)
+/* Robots share assets by the API itself, with the token of their run. */
+static bool by_run_token(struct api_call *call, const struct operation *op, const char *value)
 {
-    const char *path = http_path(x);
-    struct api_call call = { .room = room, .x = x, .config = room->host.config(room->host.data) };
-    char value[GATE_VALUE_SIZE];
-    struct route_args args;
-    bool came;
-
-    if (!serve_path_matches("/api/v1/workspaces/{}/assets/{}/uploads", path, &args) &&
-        !serve_path_matches("/api/v1/workspaces/{}/assets/{}/uploads/", path, &args))
-        return usual;
-    came = gate_value(x, NULL, false, value);
-    call.workspace = gate_workspace(room, args.at[0], strlen(args.at[0]));
-    if (!http_is_local(x) && (!came || (!keyring_knows(room->host.keyring, value, time_wall_ms()) && !api_run_token(&call, value))))
-        return usual;
-    return usual > INLINE_ASSET_MAX ? usual : INLINE_ASSET_MAX;
+    return value != NULL && op != NULL && (op->permission == RUN_TOKEN || op->permission == MAY_READ_ASSETS || op->permission == MAY_WRITE_ASSETS) &&
+           api_run_token(call, value);
 }
 
 static void name_key(struct api_call *call, const char *name)
@@ -356,12 +345,12 @@ static bool allows(const struct api_key *key, unsigned permission)
 /* Whether who asks may do that here; it has been answered when not. */
 static bool may(struct api_call *call, const struct surface *surface, const struct operation *op)
 {
-    char value[GATE_VALUE_SIZE];
-    bool came = gate_value(call->x, surface->key_header, op != NULL && op->token, value);
+    char came[GATE_VALUE_SIZE];
+    const char *value = gate_value(call->x, surface->key_header, op != NULL && op->token, came) ? came : NULL;
     const struct api_key *key;
 
     if (op != NULL && op->permission == RUN_TOKEN) {
-        if (came && api_run_token(call, value))
+        if (by_run_token(call, op, value))
             return true;
         gate_ask_for_key(call->x, "UNAUTHORIZED");
         return false;
@@ -370,10 +359,8 @@ static bool may(struct api_call *call, const struct surface *surface, const stru
         name_key(call, "socket");
         return true;
     }
-    key = came ? keyring_check(call->room->host.keyring, value, time_wall_ms()) : NULL;
-    /* Robots share assets by the API itself, with the token of their run. */
-    if (key == NULL && came && op != NULL && (op->permission == MAY_READ_ASSETS || op->permission == MAY_WRITE_ASSETS) &&
-        api_run_token(call, value)) {
+    key = value != NULL ? keyring_check(call->room->host.keyring, value, time_wall_ms()) : NULL;
+    if (key == NULL && by_run_token(call, op, value)) {
         name_key(call, "run");
         return true;
     }
@@ -435,24 +422,52 @@ static void serve_call(const struct api_call *call, const struct operation *op, 
         op->serve(call);
 }
 
+/* The call as its head has it; NULL: there is no such operation. */
+static const struct operation *read_call(struct serve_room *room, struct http_exchange *x, const struct surface *surface,
+                                         struct api_call *call, struct buf *allow)
+{
+    const char *rest = http_path(x) + strlen(surface->prefix);
+    size_t len = strcspn(rest, "/");
+    char *path = strdup(rest + len);
+    const struct operation *op;
+
+    if (path == NULL)
+        abort();
+    *call = (struct api_call) { .room = room, .x = x, .config = room->host.config(room->host.data),
+        .workspace = gate_workspace(room, rest, len) };
+    if (path[0] != '\0' && path[strlen(path) - 1] == '/')   /* clients of the asset storage send it so */
+        path[strlen(path) - 1] = '\0';
+    op = find_operation(surface, http_method(x), path, &call->args, allow);
+    free(path);
+    return op;
+}
+
+void api_head(struct serve_room *room, struct http_exchange *x, int64_t usual)
+{
+    const struct surface *surface = surface_of(http_path(x));
+    struct buf allow = { 0 };
+    struct api_call call;
+    const struct operation *op = read_call(room, x, surface, &call, &allow);
+    char came[GATE_VALUE_SIZE];
+    const char *value = gate_value(x, surface->key_header, op != NULL && op->token, came) ? came : NULL;
+    bool takes_key = op == NULL || op->permission != RUN_TOKEN;
+
+    if (!(takes_key && gate_knows(room, x, value)) && !by_run_token(&call, op, value))
+        gate_ask_for_key(x, "UNAUTHORIZED");
+    else if (op != NULL && op->serve == api_asset_upload && usual < INLINE_ASSET_MAX)
+        http_limit_body(x, INLINE_ASSET_MAX);
+    else
+        http_limit_body(x, usual);
+    buf_close(&allow);
+}
+
 void api_request(struct serve_room *room, struct http_exchange *x)
 {
     const struct surface *surface = surface_of(http_path(x));
-    const char *rest = http_path(x) + strlen(surface->prefix);
-    size_t len = strcspn(rest, "/");
-    struct api_call call = { .room = room, .x = x, .config = room->host.config(room->host.data), .workspace = gate_workspace(room, rest, len) };
-    char *path = strdup(rest + len);
-    const struct operation *op;
     struct buf allow = { 0 };
+    struct api_call call;
+    const struct operation *op = read_call(room, x, surface, &call, &allow);
 
-    if (path == NULL) {
-        api_refuse(x, 503, "out of memory");
-        return;
-    }
-    if (path[0] != '\0' && path[strlen(path) - 1] == '/')   /* clients of the asset storage send it so */
-        path[strlen(path) - 1] = '\0';
-    op = find_operation(surface, http_method(x), path, &call.args, &allow);
-    free(path);
     if (may(&call, surface, op))
         serve_call(&call, op, buf_str(&allow));
     buf_close(&allow);

@@ -68,6 +68,11 @@ void gate_ask_for_key(struct http_exchange *x, const char *code)
     free(body);
 }
 
+bool gate_knows(const struct serve_room *room, const struct http_exchange *x, const char *value)
+{
+    return http_is_local(x) || (value != NULL && keyring_knows(room->host.keyring, value, time_wall_ms()));
+}
+
 bool gate_lets(struct serve_room *room, struct http_exchange *x, uint32_t permissions, struct route_args *args)
 {
     const struct workspace_config *w = NULL;

@@ -141,6 +141,7 @@ static const struct route routes[] = {
 };
 
 #define ROUTE_COUNT (sizeof routes / sizeof *routes)
+#define FOR_ALL_BODY_MAX 65536   /* a callback of a Control Room is a few hundred bytes */
 
 bool serve_path_matches(const char *pattern, const char *path, struct route_args *args)
 {
@@ -186,6 +187,34 @@ void serve_refuse_method(struct http_exchange *x, const char *code, const char *
     buf_close(&body);
 }
 
+/* Whether nobody is asked for a key here. What is not there is told to who has one, but that a webhook is not. */
+static bool is_for_all(const char *path)
+{
+    struct route_args args;
+
+    for (size_t i = 0; i < ROUTE_COUNT; i++) {
+        if (serve_path_matches(routes[i].path, path, &args))
+            return routes[i].permissions == FOR_ALL;
+    }
+    return strncmp(path, "/hooks/", 7) == 0;
+}
+
+void serve_head(struct serve_room *room, struct http_exchange *x, int64_t usual)
+{
+    char value[GATE_VALUE_SIZE];
+
+    if (serve_upload_head(room, x))
+        return;
+    if (api_owns(http_path(x)))
+        api_head(room, x, usual);
+    else if (is_for_all(http_path(x)))
+        http_limit_body(x, usual < FOR_ALL_BODY_MAX ? usual : FOR_ALL_BODY_MAX);
+    else if (gate_knows(room, x, gate_value(x, NULL, false, value) ? value : NULL))
+        http_limit_body(x, usual);
+    else
+        gate_ask_for_key(x, "unauthorized");
+}
+
 void serve_request(struct serve_room *room, struct http_exchange *x)
 {
     const char *path = http_path(x), *method = http_method(x);
@@ -209,7 +238,7 @@ void serve_request(struct serve_room *room, struct http_exchange *x)
     }
     if (allow.len > 0)
         serve_refuse_method(x, "method_not_allowed", buf_str(&allow));
-    else if (strncmp(path, "/hooks/", 7) == 0 || gate_lets(room, x, FOR_ANY_KEY, &args))   /* what is not there is told to who has a key */
+    else if (is_for_all(path) || gate_lets(room, x, FOR_ANY_KEY, &args))
         http_respond_error(x, 404, "not_found", "there is nothing at this path");
 out:
     buf_close(&allow);

@@ -74,6 +74,8 @@ bool gate_hides(const char *limit, const char *workspace);
 /* The value behind "RC-WSKEY" or "Bearer", in that header (NULL: none), or as ?token= when it may: where there is a header of its own,
  * the key is called a secret, and may come as ?secret=, too. False when there is none. */
 bool gate_value(const struct http_exchange *x, const char *key_header, bool token, char value[GATE_VALUE_SIZE]);
+/* Whether there is such a key (NULL: none came), or none is needed over the socket: nothing is counted. */
+bool gate_knows(const struct serve_room *room, const struct http_exchange *x, const char *value);
 /* 401, in the words of the route: "unauthorized", or the API's. */
 void gate_ask_for_key(struct http_exchange *x, const char *code);
 /* A local workspace, by its id or name. */
@@ -113,6 +115,7 @@ bool serve_method_matches(const char *method, const char *asked);
 
 /* --- api.c --- */
 bool api_owns(const char *path);
+void api_head(struct serve_room *room, struct http_exchange *x, int64_t usual);
 void api_request(struct serve_room *room, struct http_exchange *x);
 
 /* --- links.c --- */
@@ -133,6 +136,8 @@ void serve_upload_link(const struct serve_room *room, const char *file_id, const
 /* The same of an asset's upload, of whatever length. */
 void serve_asset_upload_link(const struct serve_room *room, const char *upload_id, struct buf *url);
 void serve_item_file_link(const struct serve_room *room, const char *file_id, struct buf *url);
+/* True when the head is an upload's: its body is streamed, or it was refused. */
+bool serve_upload_head(struct serve_room *room, struct http_exchange *x);
 /* The room closes: what has not come whole is given up. */
 void serve_drop_uploads(struct serve_room *room);
 void serve_upload(struct serve_room *room, struct http_exchange *x, const struct route_args *args);

@@ -222,7 +222,7 @@ static const struct kind *kind_of(const char *path)
     return NULL;
 }
 
-bool serve_head(struct serve_room *room, struct http_exchange *x)
+bool serve_upload_head(struct serve_room *room, struct http_exchange *x)
 {
     const char *path = http_path(x), *method = http_method(x), *id, *step_run = http_query(x, "step_run");
     bool put = strcmp(method, "PUT") == 0;

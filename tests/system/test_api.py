@@ -675,6 +675,6 @@ def test_an_asset_whose_name_holds_a_slash(api):
 def test_a_large_body_needs_a_key_or_is_refused(api):
     body = json.dumps({"content_type": "text/plain", "data": "A" * 2_000_000})
     path = f"/api/v1/workspaces/here/assets/{uuid.uuid4()}/uploads"
-    assert api.daemon.tcp("POST", path, body).status == 413
+    assert api.daemon.tcp("POST", path, body).status == 401
     assert api.daemon.tcp("POST", path, body, bearer(api.key)).status == 404
     assert api.daemon.tcp("POST", "/api/v1/workspaces/here/assets", body, bearer(api.key)).status == 413

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from conftest import until
+from conftest import bearer, until
 
 CONFIG = """
 [process p]
@@ -101,8 +101,9 @@ def test_a_chunked_body(raw):
 
 @pytest.mark.parametrize("path", ["/hooks/hook", "/api/v1/workspaces/here/work-items", "/belfry/v1/runs", "/nothing"])
 def test_a_body_without_end_is_cut(raw, path):
+    key = raw.add_key()["key"]
     with socket.create_connection(raw.address(), timeout=20) as connection:
-        connection.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+        connection.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: RC-WSKEY {key}\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
         sent, chunk = 0, b"10000\r\n" + b"x" * 65536 + b"\r\n"
         while not select.select([connection], [], [], 0)[0]:   # the answer comes before the end, which never comes
             assert sent < 256 << 20
@@ -110,6 +111,43 @@ def test_a_body_without_end_is_cut(raw, path):
             sent += 65536
         assert connection.recv(65536).startswith(b"HTTP/1.1 413 ")
     assert raw.api("GET", "/readyz").status == 200
+
+
+@pytest.mark.parametrize("path", ["/belfry/v1/reload", "/belfry/v1/processes/p/runs", "/api/v1/workspaces/here/work-items", "/nothing",
+                                  "/api/v1/workspaces/here/assets/a/uploads", "/json-v1/workspaces/here/workitems/a/output"])
+@pytest.mark.parametrize("length", ["Content-Length: 1048576", "Content-Length: 2", "Transfer-Encoding: chunked"])
+def test_no_body_is_taken_of_who_has_no_key(raw, path, length):
+    for key in ("", f"Authorization: RC-WSKEY belfry_{'a' * 38}\r\n"):
+        answer = raw.raw(f"POST {path} HTTP/1.1\r\nHost: x\r\n{key}{length}\r\n\r\n".encode())   # to the end of the connection
+        assert answer.startswith(b"HTTP/1.1 401 ") and answer.count(b"HTTP/1.1 ") == 1
+
+
+def test_who_is_asked_for_no_key_sends_little(raw):
+    for path in ("/callbacks/x", "/healthz", "/hooks/none"):
+        assert raw.raw(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n".encode()).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_key_is_counted_once_a_request(raw):
+    key = raw.add_key()
+    for n, (method, path, body) in enumerate([("POST", "/belfry/v1/processes/p/runs", {}), ("GET", "/belfry/v1/runs", None),
+                                              ("POST", "/api/v1/workspaces/here/processes/p/process-runs", {})]):
+        assert raw.tcp(method, path, body, bearer(key["key"])).status in (200, 202)
+        assert raw.api("GET", f"/belfry/v1/keys/{key['id']}").json["uses"] == n + 1
+
+
+def test_clients_over_tcp_do_not_lock_out_the_operator(daemon):
+    daemon.http = "max_connections = 3\nidle_timeout = 1s"
+    daemon.start(CONFIG)
+    address = daemon.address()
+    held = [socket.create_connection(address, timeout=20) for _ in range(3)]
+    for connection in held:
+        connection.sendall(HOOK + b"Content-Length: 1000000\r\n\r\n" + b"x" * 900000)
+    until(lambda: daemon.tcp("GET", "/healthz").status == 503, "all places are taken")
+    assert daemon.is_ready()
+    for connection in held:   # and their places are free again once nothing more comes of them
+        assert connection.recv(65536).startswith(b"HTTP/1.1 408 ")
+        connection.close()
+    assert until(lambda: daemon.tcp("GET", "/healthz").status == 200, "there is room")
 
 
 def test_the_doors(raw):

@@ -19,7 +19,8 @@ struct gate {
     enum gate_phase phase;
     int64_t body_left;          /* GATE_BODY; in GATE_CHUNKS of this chunk */
     int64_t body_seen;
-    int64_t body_max;
+    int64_t body_max;           /* of any request */
+    int64_t body_limit;         /* of this one: body_max, or less */
     int chunk_step;
     uint64_t chunk_size;
     size_t chunk_line;
@@ -30,6 +31,8 @@ struct gate {
 };
 
 void gate_init(struct gate *gate, int64_t body_max);
+/* The request whose body comes may have no more than that; the next one may again. */
+void gate_limit_body(struct gate *gate, int64_t bytes);
 /* Looks at the next bytes. Returns how many of them may be handed on now (a head is handed on only when it is whole and
  * sound; 0: wait for more bytes, or refused). `len` bytes are all that is buffered and not yet handed on. */
 size_t gate_pass(struct gate *gate, const char *bytes, size_t len);

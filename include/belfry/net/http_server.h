@@ -21,14 +21,17 @@ struct http_exchange;
 
 struct http_server_options {
     int64_t max_body;              /* bytes; the handler may ask for less by http_limit_body */
-    int64_t max_connections;
-    int64_t idle_timeout_ms;       /* between requests on a kept connection */
+    int64_t max_connections;       /* over TCP; the socket has as many of its own, which nobody outside can take */
+    int64_t idle_timeout_ms;       /* between requests on a kept connection, and between two pieces of a body */
     int64_t head_timeout_ms;       /* absolute, from the first byte of a head; 0: 10 s */
     int64_t body_floor;            /* bytes a second that a body must keep up on the whole after 10 s; 0: 1000 */
+    int64_t body_time_ms;          /* absolute, for a body of up to 1 MiB that is kept in memory; longer ones have it in proportion.
+                                    * 0: 60 s */
 };
 
 /* Called on the loop thread when a head has come, before its body: the place to refuse early (http_respond) or to lower
- * the body's limit. May be NULL. */
+ * the body's limit. A body that is refused is not kept; behind a 401 it is not even waited for, and the connection is closed.
+ * May be NULL. */
 typedef void (*http_head_cb)(void *data, struct http_exchange *x);
 /* Called once for each request whose body is whole. Must lead to exactly one http_respond, now or later. */
 typedef void (*http_request_cb)(void *data, struct http_exchange *x);

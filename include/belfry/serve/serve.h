@@ -83,10 +83,9 @@ struct serve_host {
 struct serve_room;
 
 int serve_new(uv_loop_t *loop, const struct serve_host *host, struct serve_room **room, struct error *err);
-/* How long the body of this request may be: `usual`, or what an asset's inline upload may have when its key is a good one. */
-int64_t serve_body_limit(struct serve_room *room, struct http_exchange *x, int64_t usual);
-/* A head has come: true when it is the room's own kind, an upload, whose body is to be streamed (or which was refused). */
-bool serve_head(struct serve_room *room, struct http_exchange *x);
+/* A head has come. Who needs a key and has no good one is refused, so that no body is kept of who is not known; else the body is to
+ * be streamed (an upload), or may be `usual` bytes long: more for an asset's inline upload, less where nobody is asked for a key. */
+void serve_head(struct serve_room *room, struct http_exchange *x, int64_t usual);
 /* Answers the exchange, now or later. */
 void serve_request(struct serve_room *room, struct http_exchange *x);
 /* A run has ended (durable): answers those who wait for it. */

@@ -102,11 +102,23 @@ static void on_request(void *data, struct http_exchange *x)
     }
 }
 
+static int pass_over(struct http_exchange *x, const char *bytes, size_t len)
+{
+    (void)x;
+    (void)bytes;
+    (void)len;
+    return 0;
+}
+
 static void on_head(void *data, struct http_exchange *x)
 {
     (void)data;
     if (strcmp(http_path(x), "/early") == 0)
         http_respond(x, 401, "text/plain", "no", 2, NULL, 0);
+    if (strcmp(http_path(x), "/never") == 0)
+        http_respond(x, 403, "text/plain", "no", 2, NULL, 0);
+    if (strcmp(http_path(x), "/stream") == 0)
+        http_stream_body(x, pass_over);
     if (http_header(x, "x-limit"))
         http_limit_body(x, 10);
 }

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -185,6 +186,68 @@ static void a_dribbler_meets_the_deadline(void **state)
     buf_close(&got);
 }
 
+static void a_body_that_rests_is_cut(void **state)
+{
+    static const char *const paths[] = { "/echo", "/stream" };
+    struct world *w = *state;
+
+    world_close(w);
+    world_open(w, (struct http_server_options){.idle_timeout_ms = 50});
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        struct buf got = {0}, ask = {0};
+        char *body = calloc(1, 1000000);
+        int fd = client_connect(w);
+
+        /* However much had come before. */
+        buf_addf(&ask, "POST %s HTTP/1.1\r\n" HOST "Content-Length: 1048576\r\n\r\n", paths[i]);
+        buf_add(&ask, body, 1000000);
+        client_send(w, fd, ask.data, ask.len);
+        client_reads_all(w, fd, &got);
+        assert_says(&got, "HTTP/1.1 408");
+        assert_int_equal(w->handled, 0);
+        close(fd);
+        free(body);
+        buf_close(&ask);
+        buf_close(&got);
+    }
+}
+
+/* Sends a byte each turn until `until_ms` is over, or there is an answer. */
+static void dribble(struct world *w, int fd, uint64_t until_ms, struct buf *got)
+{
+    while (uv_now(&w->loop) < until_ms && got->len == 0) {
+        char byte;
+
+        client_says(w, fd, "y");
+        if (recv(fd, &byte, 1, MSG_DONTWAIT) == 1)
+            buf_addc(got, byte);
+    }
+}
+
+static void a_body_has_its_time(void **state)
+{
+    struct world *w = *state;
+    struct buf got = {0};
+    int fd;
+
+    world_close(w);
+    world_open(w, (struct http_server_options){.body_time_ms = 200});
+    fd = client_connect(w);
+    client_says(w, fd, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 1000000\r\n\r\n");
+    dribble(w, fd, UINT64_MAX, &got);
+    client_reads_all(w, fd, &got);
+    assert_says(&got, "HTTP/1.1 408");
+    close(fd);
+    buf_reset(&got);
+    /* One that takes no memory has what it needs. */
+    fd = client_connect(w);
+    client_says(w, fd, "POST /stream HTTP/1.1\r\n" HOST "Content-Length: 1000000\r\n\r\n");
+    dribble(w, fd, uv_now(&w->loop) + 600, &got);
+    assert_int_equal(got.len, 0);
+    close(fd);
+    buf_close(&got);
+}
+
 static void an_idle_connection_is_closed(void **state)
 {
     struct world *w = *state;
@@ -236,6 +299,32 @@ static void too_many_connections_are_told(void **state)
     client_reads(w, fds[0], &got, "HTTP/1.1 200", 3);
     close(fds[0]);
     close(fds[1]);
+    buf_close(&got);
+}
+
+/* Nor may who comes over TCP take the operator's place. */
+static void the_socket_has_places_of_its_own(void **state)
+{
+    struct world *w = *state;
+    struct buf got = {0};
+    int fds[4];
+
+    world_close(w);
+    world_open(w, (struct http_server_options){.max_connections = 1});
+    fds[0] = client_connect(w);
+    client_says(w, fds[0], "GET /echo HTTP/1.1\r\n" HOST "\r\n");
+    client_reads(w, fds[0], &got, "HTTP/1.1 200", 1);
+    fds[1] = client_connect_unix(w);
+    client_says(w, fds[1], "GET /echo HTTP/1.1\r\n" HOST "\r\n");
+    client_reads(w, fds[1], &got, "HTTP/1.1 200", 2);
+    fds[2] = client_connect(w);
+    client_reads_all(w, fds[2], &got);
+    assert_int_equal(count_of(&got, "HTTP/1.1 503"), 1);
+    fds[3] = client_connect_unix(w);
+    client_reads_all(w, fds[3], &got);
+    assert_int_equal(count_of(&got, "HTTP/1.1 503"), 2);
+    for (size_t i = 0; i < 4; i++)
+        close(fds[i]);
     buf_close(&got);
 }
 
@@ -316,8 +405,11 @@ int main(void)
         TEST(a_refusal_waits_for_earlier_answers),
         TEST(http_1_0_is_spoken),
         TEST(a_dribbler_meets_the_deadline),
+        TEST(a_body_that_rests_is_cut),
+        TEST(a_body_has_its_time),
         TEST(an_idle_connection_is_closed),
         TEST(too_many_connections_are_told),
+        TEST(the_socket_has_places_of_its_own),
         TEST(running_out_of_descriptors_is_survived),
         TEST(a_live_socket_is_not_taken_over),
         TEST(an_idle_server_has_no_timer),

@@ -326,18 +326,42 @@ static void a_head_may_be_refused_early(void **state)
     char *body = calloc(1, 200000);
     int fd = client_connect(w);
 
-    client_says(w, fd, "GET /early HTTP/1.1\r\n" HOST "\r\n");
-    client_reads(w, fd, &got, "HTTP/1.1 401", 1);
-    client_says(w, fd, "POST /early HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello");
-    client_reads(w, fd, &got, "HTTP/1.1 401", 2);
-    client_says(w, fd, "POST /early HTTP/1.1\r\n" HOST "Content-Length: 200000\r\n\r\n");
+    client_says(w, fd, "GET /never HTTP/1.1\r\n" HOST "\r\n");
+    client_reads(w, fd, &got, "HTTP/1.1 403", 1);
+    client_says(w, fd, "POST /never HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello");
+    client_reads(w, fd, &got, "HTTP/1.1 403", 2);
+    client_says(w, fd, "POST /never HTTP/1.1\r\n" HOST "Content-Length: 200000\r\n\r\n");
     client_send(w, fd, body, 200000);
     client_reads_all(w, fd, &got);
-    assert_int_equal(count_of(&got, "HTTP/1.1 401"), 3);
+    assert_int_equal(count_of(&got, "HTTP/1.1 403"), 3);
     assert_int_equal(w->handled, 0);
     close(fd);
     free(body);
     buf_close(&got);
+}
+
+/* Nothing of the body has to come for that, and nothing of it is waited for. */
+static void who_is_not_known_is_told_at_once(void **state)
+{
+    static const char *const bodies[] = { "Content-Length: 5\r\n", "Content-Length: 1000000\r\n", "Transfer-Encoding: chunked\r\n" };
+    struct world *w = *state;
+
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+        struct buf got = {0};
+        int fd = client_connect(w);
+
+        client_says(w, fd, "GET /early HTTP/1.1\r\n" HOST "\r\n");
+        client_reads(w, fd, &got, "HTTP/1.1 401", 1);
+        client_says(w, fd, "POST /early HTTP/1.1\r\n" HOST);
+        client_says(w, fd, bodies[i]);
+        client_says(w, fd, "\r\n");
+        client_reads_all(w, fd, &got);
+        assert_int_equal(count_of(&got, "HTTP/1.1 401"), 2);
+        assert_int_equal(count_of(&got, "HTTP/1.1 "), 2);
+        close(fd);
+        buf_close(&got);
+    }
+    assert_int_equal(w->handled, 0);
 }
 
 static void a_body_may_be_limited(void **state)
@@ -355,6 +379,34 @@ static void a_body_may_be_limited(void **state)
     assert_int_equal(w->handled, 1);
     close(fd);
     buf_close(&got);
+}
+
+/* The second has come to the gate before the first, which it is behind, is answered. */
+static void a_limit_is_of_one_request(void **state)
+{
+    static const char *const lengths[] = { "Content-Length: 20\r\n\r\n01234567890123456789", "Transfer-Encoding: chunked\r\n\r\n14\r\n" };
+    struct world *w = *state;
+
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        struct buf got = {0};
+        int fd = client_connect(w);
+
+        client_says(w, fd, "GET /later HTTP/1.1\r\n" HOST "X-Limit: 1\r\n\r\n");
+        while (w->later_count == 0)
+            world_turn(w, -1);
+        client_says(w, fd, "POST /echo HTTP/1.1\r\n" HOST "X-Limit: 1\r\nContent-Length: 2\r\n\r\nabPOST /echo HTTP/1.1\r\n" HOST);
+        client_says(w, fd, lengths[i]);
+        http_respond(w->later[0], 200, "text/plain", "first", 5, NULL, 0);
+        w->later_count = 0;
+        if (i == 1) {
+            client_reads(w, fd, &got, "\r\n\r\nab", 1);
+            client_says(w, fd, "01234567890123456789\r\n0\r\n\r\n");
+        }
+        client_reads(w, fd, &got, "01234567890123456789", 1);
+        assert_int_equal(count_of(&got, "HTTP/1.1 200"), 3);
+        close(fd);
+        buf_close(&got);
+    }
 }
 
 static void the_largest_head_is_taken(void **state)
@@ -402,7 +454,9 @@ int main(void)
         TEST(closing_ends_what_waits),
         TEST(an_expectation_is_met),
         TEST(a_head_may_be_refused_early),
+        TEST(who_is_not_known_is_told_at_once),
         TEST(a_body_may_be_limited),
+        TEST(a_limit_is_of_one_request),
         TEST(the_largest_head_is_taken),
     };
 
