@@ -271,34 +271,51 @@ int keyring_view(const struct keyring *ring, const char *id, struct secret *valu
 struct pending {
     struct keyring *ring;
     struct key_change *change;
-    struct entry *entry;         /* as it will be; NULL: it goes */
+    struct entry *entry;         /* ADD */
+    struct key_record edit;      /* EDIT: what it sets */
     struct record record;
     struct commit commit;
 };
+
+static void take_text(char **field, char **text)
+{
+    if (*text == NULL)
+        return;
+    free(*field);
+    *field = *text;
+    *text = NULL;
+}
+
+/* An edit is laid on the key as it is by now, as the journal laid it on its row: others may have come before it. */
+static void lay_on(struct entry *e, struct key_record *edit)
+{
+    take_text(&e->rec.name, &edit->name);
+    take_text(&e->rec.permissions, &edit->permissions);
+    if (edit->expires_ms != KEY_EXPIRES_STAYS)
+        e->rec.expires_ms = edit->expires_ms;
+    show(e);
+}
 
 static void change_written(struct commit *commit, int status)
 {
     struct pending *p = commit->data;
     struct key_change *change = p->change;
     struct keyring *ring = p->ring;
-    struct entry *before = entry_of(ring, change->id);
+    struct entry *e = p->entry != NULL ? p->entry : entry_of(ring, change->id);
 
-    /* An edit of a key that was removed meanwhile brings it back nowhere. */
-    if (status == 0 && change->kind != KEY_ADD && before == NULL)
+    if (status == 0 && e == NULL)   /* removed meanwhile: an edit brings it back nowhere */
         status = BF_ENOENT;
-    if (status == 0 && before != NULL) {
-        if (p->entry != NULL) {   /* counted meanwhile */
-            p->entry->rec.uses = before->rec.uses;
-            p->entry->rec.last_used_ms = before->rec.last_used_ms;
-            p->entry->used = before->used;
-        }
-        take_out(ring, before);
-        close_entry(before);
-    }
-    if (status == 0 && p->entry != NULL)
-        put(ring, p->entry);
-    else if (p->entry != NULL)
+    if (status == 0 && change->kind == KEY_ADD) {
+        put(ring, e);
+    } else if (status == 0 && change->kind == KEY_EDIT) {
+        lay_on(e, &p->edit);
+    } else if (status == 0) {
+        take_out(ring, e);
+        close_entry(e);
+    } else if (p->entry != NULL) {
         close_entry(p->entry);
+    }
+    key_record_close(&p->edit);
     free(p);
     change->cb(change, status);
     let_go(ring);
@@ -306,12 +323,9 @@ static void change_written(struct commit *commit, int status)
 
 static void set_text(char **field, const char *text)
 {
-    char *copy = strdup(text);
-
-    if (copy == NULL)
+    *field = strdup(text);
+    if (*field == NULL)
         abort();
-    free(*field);
-    *field = copy;
 }
 
 static void make_value(struct keyring *ring, struct key_record *rec, struct key_change *change)
@@ -332,39 +346,46 @@ static void make_value(struct keyring *ring, struct key_record *rec, struct key_
     explicit_bzero(value, sizeof value);
 }
 
-/* The entry as it will be. */
-static struct entry *changed(struct keyring *ring, struct key_change *change, const struct entry *before)
+static void set_permissions(struct key_record *rec, uint32_t permissions)
 {
-    struct entry *e = calloc(1, sizeof *e);
     struct buf text = { 0 };
 
-    if (e == NULL || (before != NULL && key_record_copy(&e->rec, &before->rec) != 0))
+    permissions_text(permissions, &text);
+    set_text(&rec->permissions, buf_str(&text));
+    buf_close(&text);
+}
+
+static struct entry *new_entry(struct keyring *ring, struct key_change *change)
+{
+    struct entry *e = calloc(1, sizeof *e);
+
+    if (e == NULL)
         abort();
-    if (change->kind == KEY_ADD) {
-        id_new(change->now_ms, change->id);
-        memcpy(e->rec.id, change->id, sizeof e->rec.id);
-        e->rec.created_ms = change->now_ms;
-        set_text(&e->rec.workspace, change->workspace);
-        make_value(ring, &e->rec, change);
-    }
-    if (change->name != NULL)
-        set_text(&e->rec.name, change->name);
-    if (change->kind == KEY_ADD || change->set_permissions) {
-        permissions_text(change->permissions, &text);
-        set_text(&e->rec.permissions, buf_str(&text));
-        buf_close(&text);
-    }
-    if (change->kind == KEY_ADD || change->set_expires)
-        e->rec.expires_ms = change->expires_ms;
+    id_new(change->now_ms, change->id);
+    e->rec = (struct key_record) { .created_ms = change->now_ms, .expires_ms = change->expires_ms };
+    memcpy(e->rec.id, change->id, sizeof e->rec.id);
+    set_text(&e->rec.name, change->name);
+    set_text(&e->rec.workspace, change->workspace);
+    set_permissions(&e->rec, change->permissions);
+    make_value(ring, &e->rec, change);
     return e;
+}
+
+static void read_edit(const struct key_change *change, struct key_record *edit)
+{
+    *edit = (struct key_record) { .expires_ms = change->set_expires ? change->expires_ms : KEY_EXPIRES_STAYS };
+    memcpy(edit->id, change->id, sizeof edit->id);
+    if (change->name != NULL)
+        set_text(&edit->name, change->name);
+    if (change->set_permissions)
+        set_permissions(edit, change->permissions);
 }
 
 void keyring_change(struct keyring *ring, struct key_change *change)
 {
-    const struct entry *before = change->kind != KEY_ADD ? entry_of(ring, change->id) : NULL;
     struct pending *p;
 
-    if (change->kind != KEY_ADD && before == NULL) {
+    if (change->kind != KEY_ADD && entry_of(ring, change->id) == NULL) {
         change->cb(change, BF_ENOENT);
         return;
     }
@@ -373,9 +394,15 @@ void keyring_change(struct keyring *ring, struct key_change *change)
         abort();
     p->ring = ring;
     p->change = change;
-    p->entry = change->kind != KEY_REMOVE ? changed(ring, change, before) : NULL;
-    p->record = p->entry != NULL ? (struct record) { .kind = change->kind == KEY_ADD ? RECORD_KEY_ADD : RECORD_KEY_SET, .api_key = &p->entry->rec }
-                                 : (struct record) { .kind = RECORD_KEY_DROP, .key = change->id };
+    if (change->kind == KEY_ADD) {
+        p->entry = new_entry(ring, change);
+        p->record = (struct record) { .kind = RECORD_KEY_ADD, .api_key = &p->entry->rec };
+    } else if (change->kind == KEY_EDIT) {
+        read_edit(change, &p->edit);
+        p->record = (struct record) { .kind = RECORD_KEY_SET, .api_key = &p->edit };
+    } else {
+        p->record = (struct record) { .kind = RECORD_KEY_DROP, .key = change->id };
+    }
     p->commit = (struct commit) { .records = &p->record, .count = 1, .cb = change_written, .data = p };
     ring->open++;
     journal_commit(ring->journal, &p->commit);

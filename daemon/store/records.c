@@ -75,7 +75,7 @@ static const char *const sql[ST_COUNT] = {
     [ST_ASSET_UPLOAD] = "INSERT OR REPLACE INTO asset_uploads VALUES (?1,?2,?3,?4,?5)",
     [ST_ASSET_AWAITED] = "SELECT NULL WHERE NOT EXISTS (SELECT 1 FROM asset_uploads WHERE id=?1 AND state=0)",
     [ST_KEY_ADD] = "INSERT INTO api_keys VALUES (?1,?2,?3,?4,?5,?6,?7,?8,0,0)",
-    [ST_KEY_SET] = "UPDATE api_keys SET name=?2,workspace=?3,permissions=?4,digest=?5,sealed=?6,created=?7,expires=?8 WHERE id=?1",
+    [ST_KEY_SET] = "UPDATE api_keys SET name=coalesce(?2,name),permissions=coalesce(?3,permissions),expires=coalesce(?4,expires) WHERE id=?1",
     [ST_KEY_USED] = "UPDATE api_keys SET last_used=?2,uses=?3 WHERE id=?1",
     [ST_KEY_DROP] = "DELETE FROM api_keys WHERE id=?1",
     /* Of a prune ?1 is the limit, ?2 until when runs are forgotten, ?3 now, ?4 an id of a day ago. Ids sort by the time of admission, so
@@ -309,9 +309,9 @@ static int put_item_file(struct journal *j, const struct item_file *f)
     return records_run(j, ST_ITEM_FILE);
 }
 
-static int put_key(struct journal *j, enum statement which, const struct key_record *k)
+static int add_key(struct journal *j, const struct key_record *k)
 {
-    sqlite3_stmt *st = j->statements[which];
+    sqlite3_stmt *st = j->statements[ST_KEY_ADD];
 
     text(st, 1, k->id);
     text(st, 2, k->name);
@@ -324,7 +324,21 @@ static int put_key(struct journal *j, enum statement which, const struct key_rec
         (void)sqlite3_bind_null(st, 6);
     (void)sqlite3_bind_int64(st, 7, k->created_ms);
     (void)sqlite3_bind_int64(st, 8, k->expires_ms);
-    return records_run(j, which);
+    return records_run(j, ST_KEY_ADD);
+}
+
+static int edit_key(struct journal *j, const struct key_record *k)
+{
+    sqlite3_stmt *st = j->statements[ST_KEY_SET];
+
+    text(st, 1, k->id);
+    text(st, 2, k->name);
+    text(st, 3, k->permissions);
+    if (k->expires_ms != KEY_EXPIRES_STAYS)
+        (void)sqlite3_bind_int64(st, 4, k->expires_ms);
+    else
+        (void)sqlite3_bind_null(st, 4);
+    return records_run(j, ST_KEY_SET);
 }
 
 static int put_key_use(struct journal *j, const struct key_record *k)
@@ -509,9 +523,9 @@ static int apply(struct journal *j, const struct record *r)
     case RECORD_ASSET_UPLOAD:
         return put_upload(j, r->upload);
     case RECORD_KEY_ADD:
-        return put_key(j, ST_KEY_ADD, r->api_key);
+        return add_key(j, r->api_key);
     case RECORD_KEY_SET:
-        return put_key(j, ST_KEY_SET, r->api_key);
+        return edit_key(j, r->api_key);
     case RECORD_KEY_USED:
         return put_key_use(j, r->api_key);
     case RECORD_KEY_DROP:

@@ -1,4 +1,5 @@
 """API keys: made, viewed, edited, removed, and what of them reaches the disk."""
+import concurrent.futures
 import json
 import pathlib
 import re
@@ -177,3 +178,21 @@ def test_the_help_names_every_permission(daemon):
     assert all(f"  {name} " in shown and name in manual for name in keys(daemon)[0]["permissions"])
     abouts = [line for line in shown.splitlines() if line.startswith("  -") or line.startswith("      --")]
     assert len({line.index("add") if "list" not in line else line.index("list") for line in abouts}) == 1, shown
+
+
+def test_a_cut_that_was_acknowledged_stays(daemon):
+    """Whatever else is edited of the key at that moment."""
+    daemon.start("")
+    for n in range(20):
+        key = daemon.add_key(name=f"k{n}")
+        path = f"/belfry/v1/keys/{key['id']}"
+        with concurrent.futures.ThreadPoolExecutor(3) as pool:
+            edits = [pool.submit(daemon.api, "POST", path, body) for body in
+                     ({"permissions": ["read_runs"]}, {"name": "renamed"}, {"expires_at": "2099-01-01T00:00:00Z"})]
+        assert [e.result().status for e in edits] == [200] * 3
+        edited = daemon.api("GET", path).json
+        assert edited["permissions"] == ["Processes.read_runs"] and edited["name"] == "renamed" and edited["expires_at"].startswith("2099")
+    before = keys(daemon)
+    daemon.kill()
+    daemon.start()
+    assert keys(daemon) == before

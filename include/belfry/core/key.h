@@ -8,6 +8,7 @@
 #include "belfry/base/id.h"
 
 #define KEY_DIGEST_SIZE 32
+#define KEY_EXPIRES_STAYS (-1)   /* in an edit: it says nothing of it */
 
 struct key_record {
     char id[ID_SIZE];

@@ -51,7 +51,8 @@ enum record_kind {
     RECORD_ASSET_DROP,   /* key: its id; its uploads go, too */
     RECORD_ASSET_UPLOAD, /* upload: it becomes this, new or not */
     RECORD_KEY_ADD,      /* api_key: a new one */
-    RECORD_KEY_SET,      /* api_key: it becomes this, if it is still there; its use stays */
+    RECORD_KEY_SET,      /* api_key: its name, permissions and end become these, if it is still there; what is not said (NULL,
+                          * KEY_EXPIRES_STAYS) stays as it is then */
     RECORD_KEY_USED,     /* api_key: when it was last used, and how often */
     RECORD_KEY_DROP,     /* key: its id */
     RECORD_PAUSE,        /* kind, name → value 1 paused, 0 not: a person's word, over the configuration's */

@@ -1,7 +1,10 @@
-check_PROGRAMS += tests/unit/serve/console_test tests/unit/serve/key_test
-TESTS += tests/unit/serve/console_test tests/unit/serve/key_test
+check_PROGRAMS += tests/unit/serve/console_test tests/unit/serve/key_test tests/unit/serve/keyring_test
+TESTS += tests/unit/serve/console_test tests/unit/serve/key_test tests/unit/serve/keyring_test
 tests_unit_serve_console_test_SOURCES = tests/unit/serve/console_test.c
 tests_unit_serve_console_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/daemon/serve
 tests_unit_serve_console_test_LDADD = $(UNIT_LIBS)
 tests_unit_serve_key_test_SOURCES = tests/unit/serve/key_test.c
 tests_unit_serve_key_test_LDADD = $(UNIT_LIBS)
+tests_unit_serve_keyring_test_SOURCES = tests/unit/serve/keyring_test.c tests/unit/store/journal_fixture.c tests/unit/store/journal_fixture.h
+tests_unit_serve_keyring_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
+tests_unit_serve_keyring_test_LDADD = $(UNIT_LIBS)
