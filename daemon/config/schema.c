@@ -78,7 +78,7 @@ static const struct key_row workspace_keys[] = {
       "robocorp: an HTTP proxy, http://HOST:PORT. The environment's proxies are not used." },
     { "viewable_keys", KEY_BOOL, offsetof(struct workspace_config, viewable_keys), "yes", NULL, 0, 0,
       "local: an API key's value is kept, sealed under the master key, so that belfry keys show can show it. With no, a hash is"
-      " kept alone: the value is shown once, when the key is made. Keys that are there already stay as they are." },
+      " kept alone: the value is shown once, when the key is made; and the values of keys that are there already are forgotten." },
     { "callback_url", KEY_STRING, offsetof(struct workspace_config, callback_url), NULL, NULL, 0, 0,
       "robocorp with api = v1: the URL under which the Control Room reaches this daemon's /callbacks, as"
       " https://HOST/callbacks. Each start then carries a callback with a secret of its own, and the end of a run is known at"

@@ -157,6 +157,7 @@ int house_build(struct house *h, uv_loop_t *loop, struct config *config, struct 
         return status;
     house_sweep_runs(h);
     revise_recall(h);
+    house_hide_keys(h);
     engine_resume(h->engine, time_now());
     clock_start(h->clock);
     watch_start(h->watches);

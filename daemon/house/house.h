@@ -132,6 +132,8 @@ void house_tidy_soon(struct house *h);
 /* Reads the configuration anew. All or nothing; *report gets what is wrong (or the warnings). 0 or BF_E…. */
 int house_reload(void *house, struct buf *report);
 int house_configure(struct house *h, struct config *config, struct error *err);
+/* Keys made when their values were still kept: no longer, where the configuration says so. */
+void house_hide_keys(struct house *h);
 
 /* --- views.c --- */
 json_t *house_status(void *house);

@@ -65,6 +65,16 @@ int house_configure(struct house *h, struct config *config, struct error *err)
     return status;
 }
 
+void house_hide_keys(struct house *h)
+{
+    for (size_t i = 0; i < h->config->workspace_count; i++) {
+        const struct workspace_config *w = h->config->workspaces[i];
+
+        if (w->type == WORKSPACE_LOCAL && !w->viewable_keys)
+            keyring_hide(h->keyring, w->id);
+    }
+}
+
 static bool same_words(const struct words *a, const struct words *b)
 {
     if (a->count != b->count)
@@ -124,6 +134,7 @@ int house_reload(void *house, struct buf *report)
     config_release(config);
     if (status == 0) {
         log_notice("the configuration was read again in %lld ms", (long long)(time_mono_ms() - now.mono_ms));
+        house_hide_keys(h);
         clock_start(h->clock);
         watch_start(h->watches);
         house_tidy_soon(h);

@@ -266,6 +266,61 @@ int keyring_view(const struct keyring *ring, const char *id, struct secret *valu
     return vault_unseal(ring->vault, e->rec.id, e->rec.sealed, e->rec.sealed_len, value);
 }
 
+/* --- values that are kept no longer ------------------------------------------------------------------------------- */
+
+struct hiding {
+    struct keyring *ring;
+    struct commit commit;
+    char (*ids)[ID_SIZE];
+    struct record records[];
+};
+
+static void hidden(struct commit *commit, int status)
+{
+    struct hiding *h = commit->data;
+
+    (void)status;   /* not written: the next start does it */
+    let_go(h->ring);
+    free(h->ids);
+    free(h);
+}
+
+static void forget_value(struct entry *e)
+{
+    explicit_bzero(e->rec.sealed, e->rec.sealed_len);
+    free(e->rec.sealed);
+    e->rec.sealed = NULL;
+    e->rec.sealed_len = 0;
+    show(e);
+}
+
+void keyring_hide(struct keyring *ring, const char *workspace)
+{
+    size_t most = HASH_CNT(hh_id, ring->by_id);
+    struct hiding *h = calloc(1, sizeof *h + most * sizeof *h->records);
+    struct entry *e, *next;
+
+    if (h == NULL || (h->ids = calloc(most + 1, sizeof *h->ids)) == NULL)
+        abort();
+    h->ring = ring;
+    h->commit = (struct commit) { .records = h->records, .must = true, .cb = hidden, .data = h };
+    HASH_ITER(hh_id, ring->by_id, e, next) {
+        if (e->rec.sealed_len == 0 || strcmp(e->rec.workspace, workspace) != 0)
+            continue;
+        forget_value(e);
+        memcpy(h->ids[h->commit.count], e->rec.id, ID_SIZE);
+        h->records[h->commit.count] = (struct record) { .kind = RECORD_KEY_HIDE, .key = h->ids[h->commit.count] };
+        h->commit.count++;
+    }
+    if (h->commit.count == 0) {
+        free(h->ids);
+        free(h);
+        return;
+    }
+    ring->open++;
+    journal_commit(ring->journal, &h->commit);
+}
+
 /* --- changes ------------------------------------------------------------------------------------------------------ */
 
 struct pending {

@@ -137,7 +137,11 @@ static void change_made(struct key_change *change, int status)
 {
     struct change_ask *a = change->data;
     struct serve_room *room = a->room;
+    const struct api_key *key = status == 0 && change->kind == KEY_ADD ? keyring_find(room->host.keyring, change->id) : NULL;
+    const struct workspace_config *w = key != NULL ? gate_workspace(room, key->workspace, strlen(key->workspace)) : NULL;
 
+    if (w != NULL && !w->viewable_keys)   /* it may have become so meanwhile */
+        keyring_hide(room->host.keyring, w->id);
     answer(a, status);
     secret_close(&change->value);
     free(a);

@@ -77,7 +77,7 @@ static int take_lock(struct journal *j, const char *state_dir, struct error *err
 static int open_database(struct journal *j, struct error *err)
 {
     static const char setup[] = "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;PRAGMA trusted_schema=0;"
-                                "PRAGMA temp_store=MEMORY;PRAGMA mmap_size=0;PRAGMA cache_size=-512;"
+                                "PRAGMA temp_store=MEMORY;PRAGMA mmap_size=0;PRAGMA cache_size=-512;PRAGMA secure_delete=1;"
                                 "PRAGMA wal_autocheckpoint=16000;PRAGMA journal_size_limit=67108864";
     mode_t old = umask(0077);
     int rc = sqlite3_open_v2(j->path, &j->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);

@@ -77,6 +77,7 @@ static const char *const sql[ST_COUNT] = {
     [ST_KEY_ADD] = "INSERT INTO api_keys VALUES (?1,?2,?3,?4,?5,?6,?7,?8,0,0)",
     [ST_KEY_SET] = "UPDATE api_keys SET name=coalesce(?2,name),permissions=coalesce(?3,permissions),expires=coalesce(?4,expires) WHERE id=?1",
     [ST_KEY_USED] = "UPDATE api_keys SET last_used=?2,uses=?3 WHERE id=?1",
+    [ST_KEY_HIDE] = "UPDATE api_keys SET sealed=NULL WHERE id=?1",
     [ST_KEY_DROP] = "DELETE FROM api_keys WHERE id=?1",
     /* Of a prune ?1 is the limit, ?2 until when runs are forgotten, ?3 now, ?4 an id of a day ago. Ids sort by the time of admission, so
      * the oldest come first; a run whose lines or messages wait stays until they went. */
@@ -528,6 +529,8 @@ static int apply(struct journal *j, const struct record *r)
         return edit_key(j, r->api_key);
     case RECORD_KEY_USED:
         return put_key_use(j, r->api_key);
+    case RECORD_KEY_HIDE:
+        return drop(j, ST_KEY_HIDE, r->key);
     case RECORD_KEY_DROP:
         return drop(j, ST_KEY_DROP, r->key);
     case RECORD_PAUSE:

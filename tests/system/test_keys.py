@@ -3,6 +3,7 @@ import concurrent.futures
 import json
 import pathlib
 import re
+import sqlite3
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -58,6 +59,32 @@ def test_nothing_on_disk_or_in_the_log_shows_a_key(daemon):
             data = path.read_bytes()
             assert not any(v.encode() in data or v[7:39].encode() in data for v in values), path
     assert (daemon.folder / "state" / "master.key").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("by_reload", [False, True])
+def test_values_of_before_are_kept_no_longer(daemon, by_reload):
+    sealing = "[workspace sealing]\ntype = local\nviewable_keys = {}\n"
+    daemon.start(sealing.format("yes"))
+    value, other = add(daemon, workspace="sealing"), add(daemon)
+    ids = {k["workspace"]: k["id"] for k in keys(daemon)}
+    with sqlite3.connect(daemon.folder / "state" / "belfry.db") as db:
+        sealed, = db.execute("SELECT sealed FROM api_keys WHERE id = ?", (ids["sealing"],)).fetchone()
+    db.close()
+    if not by_reload:
+        daemon.stop()
+    daemon.configure(sealing.format("no"))
+    if by_reload:
+        assert daemon.api("POST", "/belfry/v1/reload").status == 200
+    else:
+        daemon.start()
+    for _ in range(2):
+        assert daemon.api("GET", f"/belfry/v1/keys/{ids['sealing']}").json["key"] is None
+        assert daemon.api("GET", f"/belfry/v1/keys/{ids['here']}").json["key"] == other
+        assert daemon.tcp("GET", "/metrics", headers={"Authorization": f"RC-WSKEY {value}"}).status == 200
+        daemon.stop()
+        assert not any(sealed in path.read_bytes() for path in (daemon.folder / "state").glob("belfry.db*"))
+        daemon.configure(sealing.format("yes"))   # what is gone is gone
+        daemon.start()
 
 
 def test_another_master_key_shows_nothing(daemon):

@@ -54,6 +54,7 @@ enum record_kind {
     RECORD_KEY_SET,      /* api_key: its name, permissions and end become these, if it is still there; what is not said (NULL,
                           * KEY_EXPIRES_STAYS) stays as it is then */
     RECORD_KEY_USED,     /* api_key: when it was last used, and how often */
+    RECORD_KEY_HIDE,     /* key: its id; its sealed value goes, its hash stays */
     RECORD_KEY_DROP,     /* key: its id */
     RECORD_PAUSE,        /* kind, name → value 1 paused, 0 not: a person's word, over the configuration's */
 };

@@ -50,6 +50,10 @@ void keyring_each(const struct keyring *ring, void (*each)(void *data, const str
 /* The value of a key: 0, BF_ENOENT when only its hash is kept, BF_EACCES when the master key is another. */
 int keyring_view(const struct keyring *ring, const char *id, struct secret *value);
 
+/* The values of that workspace's keys are to be kept no longer: they are forgotten at once, and gone from the journal as soon as it can
+ * write. */
+void keyring_hide(struct keyring *ring, const char *workspace);
+
 enum key_change_kind { KEY_ADD, KEY_EDIT, KEY_REMOVE };
 
 /* Zeroed, filled, the caller's until cb. Strings are copied. */

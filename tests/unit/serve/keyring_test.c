@@ -165,6 +165,30 @@ static void an_edit_brings_no_key_back(void **state)
     secret_close(&made.value);
 }
 
+static void hidden_values_are_gone(void **state)
+{
+    struct secret value = { 0 };
+    struct key_change made;
+
+    (void)state;
+    add(&made);
+    keyring_hide(ring, "another");
+    assert_int_equal(keyring_view(ring, made.id, &value), 0);
+    assert_string_equal(value.bytes, made.value.bytes);
+    secret_close(&value);
+    for (int i = 0; i < 2; i++) {
+        keyring_hide(ring, "w");
+        assert_int_equal(keyring_view(ring, made.id, &value), BF_ENOENT);
+        assert_false(keyring_find(ring, made.id)->viewable);
+        assert_true(keyring_knows(ring, made.value.bytes, 2000));
+        check(made.id, "first", PERMISSIONS_ALL, 0);
+    }
+    reopen();
+    assert_int_equal(keyring_view(ring, made.id, &value), BF_ENOENT);
+    assert_true(keyring_knows(ring, made.value.bytes, 2000));
+    secret_close(&made.value);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, ring_setup, ring_teardown)
 
 int main(void)
@@ -172,6 +196,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(edits_at_once_undo_nothing),
         TEST(an_edit_brings_no_key_back),
+        TEST(hidden_values_are_gone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
