@@ -43,6 +43,7 @@ struct deliver_room {
     struct journal_read lines, due;
     bool reading_lines, reading_due;
     bool more_lines, more_due;
+    int64_t asked_ms, rest_until_ms;   /* when the read of what is due began; not before is there another. The loop's time */
     int64_t last_line[2];              /* of each kind, that was made messages of */
     int kind;                          /* whose lines are being read: 0 started, 1 ended */
     struct sending *sendings;

@@ -9,7 +9,9 @@
 #include "belfry/core/pace.h"
 #include "deliver_internal.h"
 
-#define AT_ONCE 16                     /* messages under way */
+#define AT_ONCE 64                     /* messages under way, of all workspaces; a workspace has a few (READ_DELIVERIES) */
+#define LOOK_AT_MOST 1000
+#define REST_FACTOR 4                  /* of the time that a look took */
 #define BACKOFF_BASE_MS 5000
 #define BACKOFF_CAP_MS (60 * 60 * 1000)
 #define GIVEN_UP_AFTER_MS (2 * 24 * 60 * 60 * INT64_C(1000))
@@ -179,6 +181,7 @@ static void due_came(struct journal_read *read, int status)
     bool waits = status != 0;
 
     room->reading_due = false;
+    room->rest_until_ms = (int64_t)uv_now(room->loop) + REST_FACTOR * ((int64_t)uv_now(room->loop) - room->asked_ms);
     room->troubled = 0;
     for (size_t i = 0; status == 0 && i < read->count; i++)
         room->troubled += read->rows[i].delivery.tries > 0;
@@ -212,9 +215,16 @@ void deliver_send_due(struct deliver_room *room)
         room->more_due = true;
         return;
     }
+    /* Many thousands that wait take time to look through, and others read of the journal, too. */
+    if (room->rest_until_ms > (int64_t)uv_now(room->loop)) {
+        (void)uv_timer_start(&room->timer, on_timer, (uint64_t)(room->rest_until_ms - (int64_t)uv_now(room->loop)), 0);
+        return;
+    }
     room->more_due = false;
     room->reading_due = true;
-    room->due = (struct journal_read) { .kind = READ_DELIVERIES, .state = -1, .limit = 2 * AT_ONCE, .cb = due_came, .data = room };
+    room->asked_ms = (int64_t)uv_now(room->loop);
+    room->due = (struct journal_read) { .kind = READ_DELIVERIES, .state = -1, .since_ms = time_wall_ms(), .limit = LOOK_AT_MOST,
+        .cb = due_came, .data = room };
     room->open++;
     journal_read(room->journal, &room->due);
 }

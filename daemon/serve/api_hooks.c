@@ -8,7 +8,7 @@
 #include "belfry/net/http_client.h"
 
 #define URL_MAX_LEN 2048
-#define HOOKS_MAX 1000                 /* over all workspaces: each is looked at with each run */
+#define HOOKS_MAX 100                  /* of a workspace: each is looked at with each run */
 #define SECRET_MAX_LEN 1024
 
 /* --- shapes ------------------------------------------------------------------------------------------------------- */
@@ -156,10 +156,16 @@ static unsigned read_events(const json_t *list)
     return events;
 }
 
+struct counting {
+    const struct api_call *call;
+    size_t count;
+};
+
 static void count_hook(void *data, const struct hook_record *hook)
 {
-    (void)hook;
-    ++*(size_t *)data;
+    struct counting *c = data;
+
+    c->count += is_ours(c->call, hook);
 }
 
 static void make(const struct api_call *call, const json_t *body)
@@ -168,17 +174,17 @@ static void make(const struct api_call *call, const json_t *body)
     const struct process_config *process = id != NULL ? api_process(call, id) : NULL;
     unsigned events = read_events(json_object_get(body, "enabled_events"));
     struct hook_write *w;
-    size_t count = 0;
+    struct counting ours = { .call = call };
 
-    deliver_each_hook(call->room->host.deliver, count_hook, &count);
+    deliver_each_hook(call->room->host.deliver, count_hook, &ours);
     if (!is_url(endpoint)) {
         api_refuse(call->x, 400, "endpoint has to be a URL, https://… or http://…, without a user in it");
     } else if (events == 0) {
         api_refuse(call->x, 400, "enabled_events has to name process_run.started, process_run.completed or process_run.unresolved");
     } else if (process == NULL) {
         api_refuse(call->x, 400, "process.id has to be that of a process of this workspace");
-    } else if (count >= HOOKS_MAX) {
-        api_refuse(call->x, 400, "there are %d webhooks already: delete some", HOOKS_MAX);
+    } else if (ours.count >= HOOKS_MAX) {
+        api_refuse(call->x, 400, "this workspace has %d webhooks already: delete some", HOOKS_MAX);
     } else {
         w = write_new(call);
         w->added = true;

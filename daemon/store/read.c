@@ -65,11 +65,18 @@ static void build_item_files(struct query *q, const struct journal_read *a)
     add(q, " ORDER BY f.item, f.id LIMIT :limit");
 }
 
+/* Of each workspace and each place (scheme, host and port of the URL) that it sends to, so that what waits for a receiver that is gone
+ * hides nobody else's. Places take turns. */
 static void build_deliveries(struct query *q, const struct journal_read *a)
 {
     (void)a;
-    add(q, "SELECT " DELIVERY_COLUMNS " FROM deliveries d LEFT JOIN callbacks c ON c.run_id = d.run_id AND d.hook=''"
-           " ORDER BY d.next LIMIT :limit");
+    add(q, "WITH waiting AS (SELECT d.id, d.next, d.next>:since AS later, coalesce(r.workspace,'') AS workspace,"
+           " substr(d.url||'/',1,instr(substr(d.url||'/',9),'/')+7) AS place FROM deliveries d LEFT JOIN runs r ON r.id=d.run_id),"
+           " placed AS (SELECT id, next, later, workspace, row_number() OVER (PARTITION BY workspace, place ORDER BY next, id) AS nth"
+           " FROM waiting), turns AS (SELECT id, row_number() OVER (PARTITION BY workspace ORDER BY later, nth, next, id) AS turn"
+           " FROM placed WHERE nth<=4)");
+    add(q, " SELECT " DELIVERY_COLUMNS " FROM turns t JOIN deliveries d ON d.id=t.id LEFT JOIN callbacks c ON c.run_id=d.run_id AND d.hook=''"
+           " WHERE t.turn<=8 ORDER BY d.next, d.id LIMIT :limit");
 }
 
 static void build_assets(struct query *q, const struct journal_read *a)

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import http.server
 import json
+import socket
 import sqlite3
 import threading
 import uuid
@@ -115,6 +116,30 @@ def test_webhooks_are_made_listed_shown_deleted(hooks):
     assert hooks("DELETE", f"/webhooks/{made[0]['id']}") == {"id": made[0]["id"], "deleted": True}
     hooks("GET", f"/webhooks/{made[0]['id']}", status=404)
     hooks("DELETE", f"/webhooks/{uuid.uuid4()}", status=404)
+
+
+def test_a_receiver_that_is_silent_delays_nobody_else(hooks):
+    """Neither another workspace, nor another place of the same."""
+    with socket.create_server(("127.0.0.1", 0), backlog=200) as silent:
+        for events in (["process_run.started"], ["process_run.completed"]):
+            hooks("POST", "/webhooks", {"endpoint": f"http://127.0.0.1:{silent.getsockname()[1]}/", "enabled_events": events,
+                                        "process": {"id": hooks.processes["good"]}})
+        for run in [hooks.daemon.begin("good") for _ in range(40)]:
+            hooks.daemon.ended(run)
+        make_hook(hooks, "other", ["process_run.completed"], "/same")
+        hooks("POST", "/webhooks", {"endpoint": hooks.receiver.url + "/there", "enabled_events": ["process_run.completed"],
+                                    "process": {"id": hooks.processes["far"]}}, workspace="there")
+        runs = {hooks.daemon.run_and_wait(name)["id"] for name in ("other", "far")}
+        # It takes half a minute to give up a receiver that says nothing.
+        until(lambda: {json.loads(body)["payload"]["processRunId"] for _, _, body in hooks.receiver.got} == runs, "both are told", 20)
+
+
+def test_webhooks_are_counted_by_workspace(hooks):
+    new = {"endpoint": "https://example.org/", "enabled_events": ["process_run.started"], "process": {"id": hooks.processes["good"]}}
+    for _ in range(100):
+        hooks("POST", "/webhooks", new)
+    assert "this workspace has 100 webhooks" in hooks("POST", "/webhooks", new, 400)["error"]["message"]
+    hooks("POST", "/webhooks", dict(new, process={"id": hooks.processes["far"]}), workspace="there")
 
 
 def test_a_run_is_told_of(hooks):

@@ -34,7 +34,7 @@ void deliver_free(struct deliver_room *room);
 const char *deliver_line(const struct deliver_room *room, const struct run_record *run);
 /* Lines may be waiting. */
 void deliver_pump(struct deliver_room *room);
-/* How many of the messages that are due next were not taken before (at most some dozens are counted), and the last reason; "": none
+/* How many of the messages that are due next were not taken before (of each workspace at most some), and the last reason; "": none
  * is known since the start. */
 size_t deliver_trouble(const struct deliver_room *room, const char **why);
 

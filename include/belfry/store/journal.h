@@ -89,7 +89,8 @@ enum journal_read_kind {
                           * first (whole: those that wait or go through a run, the newest first) → rows with `item` */
     READ_STEP_RUNS,      /* id, or run_id: all of the run, or ids: of those runs → rows with `step_run`, in order */
     READ_ITEM_FILES,     /* id, or ids of items (whole: of the files, an asset's too), or run_id → rows with `file` */
-    READ_DELIVERIES,     /* → rows with `delivery`, those due first */
+    READ_DELIVERIES,     /* since_ms: now → rows with `delivery`, in the order of their time. No workspace has more than eight of them, and
+                          * of those none more than four that go to one place: the next of each, what is due before what is not */
     READ_CALLBACKS,      /* id: of a run → rows with `callback` */
     READ_ASSETS,         /* workspace, and id, or name, or (before_id: the last one had) a page → rows with `asset` */
     READ_UPLOADS,        /* id → rows with `upload` */

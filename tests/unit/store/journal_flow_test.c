@@ -372,6 +372,60 @@ static void messages_wait_until_they_went(void **state)
     assert_int_equal(count, 1);   /* that of the run that has not ended */
 }
 
+static void give_message(unsigned n, const char *run_id, const char *url, int64_t next_ms)
+{
+    struct delivery_record d = { .hook_id = C, .url = lent(url), .body = lent("{}"), .next_ms = next_ms };
+
+    (void)snprintf(d.id, sizeof d.id, "%08x-0000-7000-8000-000000000000", n);
+    memcpy(d.run_id, run_id, sizeof d.run_id);
+    assert_int_equal(write_one((struct record) { .kind = RECORD_DELIVERY_ADD, .delivery = &d }), 0);
+}
+
+static int count_url(const struct journal_read *read, const char *url)
+{
+    int count = 0;
+
+    for (size_t i = 0; i < read->count; i++)
+        count += strcmp(read->rows[i].delivery.url, url) == 0;
+    return count;
+}
+
+static void what_waits_for_one_hides_nobody_elses(void **state)
+{
+    static const char *const silent[] = { "http://a/x", "http://a/y?z", "https://a/", "http://b:80", "http://c/" };
+    struct run_record mine = plain_run(1), theirs = plain_run(2);
+    struct journal_read read = { .kind = READ_DELIVERIES, .state = -1, .since_ms = 1000, .limit = 1000 };
+    unsigned n = 0;
+
+    (void)state;
+    theirs.workspace = lent("v");
+    add_run(&mine, "{}", "[]");
+    add_run(&theirs, "{}", "[]");
+    while (n < 40)
+        give_message(n++, mine.id, silent[n % 2], 100 + n);   /* one place */
+    give_message(n++, mine.id, "https://a/", 500);
+    give_message(n++, theirs.id, "http://a/x", 600);
+    give_message(n++, theirs.id, "http://z/", 5000);
+    assert_int_equal(read_now(&read), 0);
+    assert_int_equal(count_url(&read, "http://a/x") + count_url(&read, "http://a/y?z"), 4 + 1);
+    assert_int_equal(count_url(&read, "https://a/"), 1);
+    assert_int_equal(count_url(&read, "http://z/"), 1);
+    assert_int_equal(read.count, 7);
+    for (size_t i = 1; i < read.count; i++)
+        assert_true(read.rows[i - 1].delivery.next_ms <= read.rows[i].delivery.next_ms);
+    assert_int_equal(read.rows[0].delivery.next_ms, 101);
+    /* However many places: what is due comes before what is not, and each place has a turn before any has its second. */
+    for (unsigned i = 0; i < 20; i++) {
+        give_message(n++, mine.id, "http://later/", 2000 + i);
+        give_message(n++, mine.id, silent[3 + i % 2], 700 + i);
+    }
+    assert_int_equal(read_now(&read), 0);
+    assert_int_equal(read.count, 8 + 2);
+    assert_int_equal(count_url(&read, "https://a/"), 1);
+    assert_true(count_url(&read, "http://b:80") >= 2 && count_url(&read, "http://c/") >= 2);
+    assert_int_equal(count_url(&read, "http://later/"), 0);
+}
+
 static int keep_cursor(void *data, const char *name, int64_t value)
 {
     (void)name;
@@ -598,6 +652,7 @@ int main(void)
         TEST(bytes_come_once_and_in_time),
         TEST(an_upload_comes_once),
         TEST(messages_wait_until_they_went),
+        TEST(what_waits_for_one_hides_nobody_elses),
         TEST(a_run_goes_when_nobody_has_to_be_told),
         TEST(what_a_run_has_no_row_for_is_refused),
         TEST(a_run_goes_with_all_that_it_had),
