@@ -10,6 +10,7 @@
 #include "cli.h"
 
 #define USER_AGENT "belfry/" BELFRY_VERSION
+#define PAGE 500
 #define RECENT_RUNS 500
 #define LEAST_OF_AN_ID 4
 
@@ -132,6 +133,31 @@ int cli_get(struct cli *cli, const char *path, json_t **answer)
     return code;
 }
 
+int cli_get_runs(struct cli *cli, const char *query, int64_t count, json_t *runs)
+{
+    struct buf path = { 0 };
+    int code = CLI_DONE;
+    bool more = true;
+
+    while (code == CLI_DONE && more && (int64_t)json_array_size(runs) < count) {
+        int64_t left = count - (int64_t)json_array_size(runs);
+        const char *last = json_str(json_array_get(runs, json_array_size(runs) - 1), "id");
+        json_t *answer;
+
+        buf_reset(&path);
+        buf_addf(&path, "/belfry/v1/runs?n=%lld%s", (long long)(left < PAGE ? left : PAGE), query);
+        if (json_array_size(runs) > 0)
+            buf_addf(&path, "&before=%s", last);
+        code = cli_get(cli, buf_str(&path), &answer);
+        if (code == CLI_DONE && json_array_extend(runs, json_object_get(answer, "data")) != 0)
+            code = cli_fail(CLI_FAILED, "the daemon's answer makes no sense");
+        more = json_flag(answer, "has_more", false);
+        json_decref(answer);
+    }
+    buf_close(&path);
+    return code;
+}
+
 int cli_fetch(struct cli *cli, const char *path, struct buf *into, int fd)
 {
     struct http_request r = { 0 };
@@ -198,8 +224,7 @@ static int choose(const char *word, const json_t *runs, char id[ID_SIZE])
 
 int cli_run_id(struct cli *cli, const char *word, char id[ID_SIZE])
 {
-    struct buf path = { 0 };
-    json_t *answer;
+    json_t *runs;
     int code;
 
     if (id_is_uuid(word)) {
@@ -209,11 +234,10 @@ int cli_run_id(struct cli *cli, const char *word, char id[ID_SIZE])
     if (!may_be_part(word))
         return cli_fail(CLI_USAGE, "\"%s\" is no run: at least %d characters of its id are needed, from the beginning or the end",
                         word, LEAST_OF_AN_ID);
-    buf_addf(&path, "/belfry/v1/runs?n=%d", RECENT_RUNS);
-    code = cli_get(cli, buf_str(&path), &answer);
-    buf_close(&path);
+    runs = json_array();
+    code = cli_get_runs(cli, "", RECENT_RUNS, runs);
     if (code == CLI_DONE)
-        code = choose(word, json_object_get(answer, "data"), id);
-    json_decref(answer);
+        code = choose(word, runs, id);
+    json_decref(runs);
     return code;
 }

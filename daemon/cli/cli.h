@@ -80,6 +80,8 @@ struct cli_question {
 int cli_ask(struct cli *cli, struct cli_question *question);
 /* GET, for short. */
 int cli_get(struct cli *cli, const char *path, json_t **answer);
+/* The newest runs, page after page until there are `count`, into the array. query: "&state=…" or "". */
+int cli_get_runs(struct cli *cli, const char *query, int64_t count, json_t *runs);
 /* The bytes of a path, into *into (fd < 0) or to a descriptor. */
 int cli_fetch(struct cli *cli, const char *path, struct buf *into, int fd);
 /* Appends a name as a segment of a path, or a value of a query. */

@@ -7,7 +7,6 @@
 #include "cli.h"
 
 #define SHORT_ID 8
-#define PAGE 500
 
 const struct cli_option runs_options[] = {
     { "process", '\0', "PROCESS", "only of that process" },
@@ -57,33 +56,6 @@ static int filters(const struct cli *cli, struct buf *query)
     return CLI_DONE;
 }
 
-/* Page after page, until there are `count`. */
-static int fetch_runs(struct cli *cli, int64_t count, json_t *runs)
-{
-    struct buf query = { 0 }, path = { 0 };
-    int code = filters(cli, &query);
-    bool more = true;
-
-    while (code == CLI_DONE && more && (int64_t)json_array_size(runs) < count) {
-        int64_t left = count - (int64_t)json_array_size(runs);
-        const char *last = json_str(json_array_get(runs, json_array_size(runs) - 1), "id");
-        json_t *answer;
-
-        buf_reset(&path);
-        buf_addf(&path, "/belfry/v1/runs?n=%lld%s", (long long)(left < PAGE ? left : PAGE), buf_str(&query));
-        if (json_array_size(runs) > 0)
-            buf_addf(&path, "&before=%s", last);
-        code = cli_get(cli, buf_str(&path), &answer);
-        if (code == CLI_DONE && json_array_extend(runs, json_object_get(answer, "data")) != 0)
-            code = cli_fail(CLI_FAILED, "the daemon's answer makes no sense");
-        more = json_flag(answer, "has_more", false);
-        json_decref(answer);
-    }
-    buf_close(&query);
-    buf_close(&path);
-    return code;
-}
-
 static void add_run(const struct cli *cli, struct cli_table *table, const json_t *run, int64_t now_ms)
 {
     const char *id = json_str(run, "id"), *state = json_str(run, "state");
@@ -107,6 +79,7 @@ int command_runs(struct cli *cli)
     static const char *const titles[] = { "RUN", "PROCESS", "RUNG BY", "STATE", "ACCEPTED", "TOOK", "WHY" };
     struct cli_table table;
     json_t *runs = json_array();
+    struct buf query = { 0 };
     const json_t *run;
     int64_t count;
     size_t i;
@@ -116,7 +89,9 @@ int command_runs(struct cli *cli)
         json_decref(runs);
         return CLI_USAGE;
     }
-    code = fetch_runs(cli, count, runs);
+    code = filters(cli, &query);
+    if (code == CLI_DONE)
+        code = cli_get_runs(cli, buf_str(&query), count, runs);
     if (code == CLI_DONE && cli->json) {
         (void)cli_print_json(cli, runs);
     } else if (code == CLI_DONE && json_array_size(runs) == 0) {
@@ -127,6 +102,7 @@ int command_runs(struct cli *cli)
             add_run(cli, &table, run, time_wall_ms());
         cli_table_print(cli, &table);
     }
+    buf_close(&query);
     json_decref(runs);
     return code;
 }

@@ -380,7 +380,8 @@ void api_all_rows(const struct api_call *call, const struct process_config *proc
     r->ask.config = config_hold(call->config);
     call->room->open++;
     r->read = (struct journal_read) { .kind = READ_ITEMS, .state = -1, .whole = true, .workspace = call->workspace->id, .before_row = before,
-        .process = process != NULL ? process->name : NULL, .limit = limit, .cb = rows_came, .data = r };
+        .process = process != NULL ? process->name : NULL, .limit = limit,
+        .bytes = call->items == NULL ? PAGE_BYTES : 0, .cb = rows_came, .data = r };
     journal_read(call->room->host.journal, &r->read);
 }
 

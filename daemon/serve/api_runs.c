@@ -187,7 +187,7 @@ void api_list_runs_from(const struct api_call *call, const struct process_config
     r->done = done;
     r->read = (struct journal_read) { .kind = READ_RUNS, .workspace = call->workspace->name, .state = -1, .states = filter->states,
         .stopping = filter->stopping, .begun = filter->begun, .process = process != NULL ? process->name : NULL, .before_id = before,
-        .limit = limit, .whole = true, .cb = runs_read, .data = r };
+        .limit = limit, .bytes = PAGE_BYTES, .whole = true, .cb = runs_read, .data = r };
     journal_read(call->room->host.journal, &r->read);
 }
 

@@ -129,7 +129,7 @@ void serve_runs(struct serve_room *room, struct http_exchange *x, const struct r
         return;
     ask->read = (struct journal_read) { .kind = READ_RUNS, .process = http_query(x, "process"),
         .workspace = args->workspace != NULL ? ask->limit : workspace, .state = state, .since_ms = since_ms, .before_id = before,
-        .limit = (size_t)n, .whole = true, .cb = runs_read, .data = ask };
+        .limit = (size_t)n, .bytes = PAGE_BYTES, .whole = true, .cb = runs_read, .data = ask };
     journal_read(room->host.journal, &ask->read);
 }
 

@@ -21,6 +21,7 @@ struct route_args {
 };
 
 #define LIMIT_SIZE 65                /* of a workspace's name that is kept */
+#define PAGE_BYTES (8 << 20)         /* of what a page of a list is made of: then it ends early, and says that there is more */
 
 struct run_ask;
 TAILQ_HEAD(run_ask_list, run_ask);

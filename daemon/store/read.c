@@ -340,6 +340,35 @@ static int take(struct journal_read *a, sqlite3_stmt *st)
     }
 }
 
+static size_t row_bytes(sqlite3_stmt *st)
+{
+    size_t bytes = 0;
+
+    for (int i = 0; i < sqlite3_column_count(st); i++) {
+        if (sqlite3_column_type(st, i) == SQLITE_TEXT)
+            bytes += (size_t)sqlite3_column_bytes(st, i);
+    }
+    return bytes;
+}
+
+/* All rows, or as many as may be: then more is set. SQLite's word for how it ended. */
+static int take_all(struct journal_read *a, sqlite3_stmt *st, int *status)
+{
+    size_t bytes = 0;
+    int rc;
+
+    while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+        bytes += a->bytes > 0 ? row_bytes(st) : 0;
+        a->more = a->kind != READ_RUN && (a->count == a->limit || (a->count > 0 && bytes > a->bytes));
+        if (a->more)
+            return SQLITE_DONE;
+        *status = take(a, st);
+        if (*status != 0)
+            break;
+    }
+    return rc;
+}
+
 void row_close(struct journal_row *row)
 {
     run_record_close(&row->run);
@@ -364,17 +393,12 @@ static int fetch(struct journal *j, sqlite3 *db, struct journal_read *a)
         rc = sqlite3_prepare_v2(db, q.sql, -1, &q.st, NULL);
     if (rc == SQLITE_OK) {
         bind_all(&q, a);
-        while (status == 0 && (rc = sqlite3_step(q.st)) == SQLITE_ROW)
-            status = take(a, q.st);
+        rc = take_all(a, q.st, &status);
     }
     if (status == 0 && rc != SQLITE_DONE)
         status = error_set(&a->error, store_code(rc), "cannot read %s: %s", j->path, sqlite3_errmsg(db));
     (void)sqlite3_finalize(q.st);
     sqlite3_free(q.sql);
-    if (status == 0 && a->kind != READ_RUN && a->count > a->limit) {
-        a->more = true;
-        row_close(&a->rows[--a->count]);
-    }
     if (status == 0 && a->kind == READ_RUN && a->count == 0)
         status = error_set(&a->error, BF_ENOENT, "there is no run %s", a->id);
     return status;

@@ -1,7 +1,9 @@
 """The server's manners: framing, deadlines, doors."""
+import json
 import select
 import socket
 import time
+import urllib.parse
 
 import pytest
 
@@ -186,6 +188,44 @@ def test_runs_are_paged(raw):
     assert page["has_more"] is True and rest["has_more"] is False
     assert [r["id"] for r in page["data"] + rest["data"]] == sorted(ids, reverse=True)
     assert len(raw.runs(state="completed", process="p")) == 7 and raw.runs(state="failed") == []
+
+
+def test_pages_of_great_runs_are_no_greater(daemon):
+    """As many runs as fit, and then the next page: by the admin API, the CLI and the Control Room API, of items too."""
+    daemon.start("""
+[process p]
+workspace = here
+command = true
+overlap = allow_all
+[process stepped]
+workspace = here
+command = true
+work_items = api
+overlap = allow_all
+""")
+    ids = [daemon.begin(process, input={"n": n, "fill": "x" * 990_000}) for n in range(12) for process in ("p", "stepped")]
+    for run_id in ids:
+        daemon.ended(run_id)
+    newest = sorted(ids, reverse=True)
+    found, before = [], ""
+    while True:
+        answer = daemon.api("GET", "/belfry/v1/runs?n=1000" + before)
+        assert len(answer.body) < 30_000_000 and len(answer.json["data"]) < len(ids)   # input, event and work items have it each
+        found += [r["id"] for r in answer.json["data"]]
+        if not answer.json["has_more"]:
+            break
+        before = f"&before={found[-1]}"
+    assert found == newest
+    assert [r["id"] for r in json.loads(daemon.cli("--json", "runs", "-n", "1000").stdout)] == newest
+    assert [r["id"] for r in json.loads(daemon.cli("--json", "runs", "-n", "13").stdout)] == newest[:13]
+    assert json.loads(daemon.cli("--json", "show", newest[-1][-12:]).stdout)["id"] == newest[-1]
+    key, runs, path = daemon.add_key()["key"], [], "/work-items?limit=1000"
+    while path:
+        page = daemon.tcp("GET", "/api/v1/workspaces/here" + path, None, bearer(key)).json
+        assert len(page["data"]) < 12
+        runs += [item["process_run"]["id"] for item in page["data"]]
+        path = page["has_more"] and "/work-items?" + urllib.parse.urlsplit(page["next"]).query
+    assert sorted(runs, reverse=True) == newest
 
 
 def test_waiting_for_an_end(daemon):

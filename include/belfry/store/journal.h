@@ -133,6 +133,7 @@ struct journal_read {
     const char *target;
     int64_t after_line;
     size_t limit;
+    size_t bytes;               /* of what is read: the row that would be beyond, and is not the first, waits for the next page; 0: any */
     bool whole;
     bool brief;                 /* without what a list does not show: memo, result, remote names, messages */
     journal_read_cb cb;
@@ -140,7 +141,7 @@ struct journal_read {
     /* what is answered: the journal's until the callback returns */
     struct journal_row *rows;
     size_t count;
-    bool more;                  /* there would have been more than limit */
+    bool more;                  /* there would have been more than limit, or bytes */
     struct error error;
 };
 

@@ -401,8 +401,8 @@ static void what_waits_for_one_hides_nobody_elses(void **state)
     theirs.workspace = lent("v");
     add_run(&mine, "{}", "[]");
     add_run(&theirs, "{}", "[]");
-    while (n < 40)
-        give_message(n++, mine.id, silent[n % 2], 100 + n);   /* one place */
+    for (; n < 40; n++)
+        give_message(n, mine.id, silent[n % 2], 101 + n);   /* one place */
     give_message(n++, mine.id, "https://a/", 500);
     give_message(n++, theirs.id, "http://a/x", 600);
     give_message(n++, theirs.id, "http://z/", 5000);

@@ -239,6 +239,43 @@ static void pages_follow_each_other_without_a_gap(void **state)
     assert_true(read.more);
 }
 
+/* A page of great runs ends early, and the next goes on where it ended. One that is greater than a page is a page. */
+static void a_page_has_only_so_many_bytes(void **state)
+{
+    static char big[100001], huge[1000001];
+    struct journal_read read = { .state = -1, .limit = 100, .bytes = 250000, .whole = true };
+    char before[ID_SIZE];
+
+    (void)state;
+    memset(big, ' ', sizeof big - 1);
+    memset(huge, ' ', sizeof huge - 1);
+    for (unsigned i = 0; i < 6; i++) {
+        struct run_record run = plain_run(i);
+
+        add_run(&run, "{}", i == 2 ? huge : big);
+    }
+    check_runs(&read, "5 4");
+    assert_true(read.more);
+    memcpy(before, read.rows[1].run.id, sizeof before);
+    read = (struct journal_read) { .state = -1, .limit = 100, .bytes = 250000, .whole = true, .before_id = before };
+    check_runs(&read, "3");
+    assert_true(read.more);
+    memcpy(before, read.rows[0].run.id, sizeof before);
+    read = (struct journal_read) { .state = -1, .limit = 100, .bytes = 250000, .whole = true, .before_id = before };
+    check_runs(&read, "2");
+    assert_true(read.more);
+    memcpy(before, read.rows[0].run.id, sizeof before);
+    read = (struct journal_read) { .state = -1, .limit = 100, .bytes = 250000, .whole = true, .before_id = before };
+    check_runs(&read, "1 0");
+    assert_false(read.more);
+    read = (struct journal_read) { .state = -1, .limit = 1, .bytes = 250000, .whole = true };
+    check_runs(&read, "5");
+    assert_true(read.more);
+    read = (struct journal_read) { .state = -1, .limit = 100, .bytes = 250000 };   /* what is not read does not count */
+    check_runs(&read, "5 4 3 2 1 0");
+    assert_false(read.more);
+}
+
 static void texts_come_only_when_asked_for(void **state)
 {
     struct journal_read read = { .state = -1, .limit = 1 };
@@ -389,6 +426,7 @@ int main(void)
         TEST(an_event_of_a_mebibyte_comes_back),
         TEST(filters_let_through_what_fits_all_of_them),
         TEST(pages_follow_each_other_without_a_gap),
+        TEST(a_page_has_only_so_many_bytes),
         TEST(texts_come_only_when_asked_for),
         TEST(lines_wait_in_their_order_until_they_went),
         TEST(expired_runs_are_forgotten_oldest_first),
