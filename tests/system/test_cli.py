@@ -88,7 +88,7 @@ command = cd output; echo 1 > -dash; echo 2 > per%cent; mkdir a b; echo 3 > a/tw
     headers = bearer(daemon.add_key()["key"])
     step = record["steps"][0]["id"]
     found = daemon.tcp("GET", f"/api/v1/workspaces/here/step-runs/{step}/artifacts", headers=headers).json["data"]
-    assert [a["name"] for a in found] == ["-dash", "two.json", "two.json", "per%cent"] and len({a["id"] for a in found}) == 4
+    assert [a["name"] for a in found] == ["-dash", "per%cent", "two.json", "two.json"] and len({a["id"] for a in found}) == 4
     old = "/process-v1/workspaces/here/processes/names/runs/%s/robotRuns/%s/artifacts" % (record["id"], step)
     for one, content in zip(daemon.tcp("GET", old, headers=headers).json, "1342"):
         link = daemon.tcp("GET", f"{old}/{one['id']}/{urllib.parse.quote(one['fileName'])}", headers=headers).json
