@@ -95,7 +95,7 @@ void cli_label(const struct cli *cli, const char *label, const char *format, ...
     va_start(ap, format);
     buf_vaddf(&text, format, ap);
     va_end(ap);
-    cli_text(&shown, buf_str(&text));
+    text_printable(buf_str(&text), text.len, &shown);   /* in one line: what comes from outside looks like none of ours */
     (void)printf("%s%-*s%s %s\n", cli->color ? "\033[1m" : "", LABEL_WIDTH, label, cli->color ? "\033[0m" : "", buf_str(&shown));
     buf_close(&text);
     buf_close(&shown);

@@ -145,7 +145,7 @@ json_t *house_record(void *house, const struct journal_row *row);
 bool house_ready(void *house, const char **why);
 
 /* --- metrics.c --- */
-void house_metrics(void *house, struct buf *text);
+void house_metrics(void *house, const char *workspace, struct buf *text);
 
 /* --- retention.c --- */
 void house_clean(struct house *h);

@@ -1,4 +1,6 @@
 /* The house in Prometheus' text format (https://prometheus.io/docs/instrumenting/exposition_formats/). */
+#include <string.h>
+
 #include "house.h"
 
 static void family(struct buf *t, const char *name, const char *type, const char *help)
@@ -53,9 +55,43 @@ static void server(struct buf *t, const struct http_server *s)
              (unsigned long long)stats.refused_timeout, (unsigned long long)stats.refused_connections);
 }
 
+/* What has a name is told of to who may see its workspace (NULL: all); the sums are the machine's. */
+struct naming {
+    struct buf *text;
+    const struct config *config;
+    const char *workspace;
+};
+
+static bool is_seen(const struct naming *n, const struct process_config *process)
+{
+    return n->workspace == NULL || (process != NULL && strcmp(process->workspace->name, n->workspace) == 0);
+}
+
+static const struct process_config *process_of_webhook(const struct naming *n, const char *name)
+{
+    for (size_t i = 0; i < n->config->webhook_count; i++) {
+        if (strcmp(n->config->webhooks[i]->name, name) == 0)
+            return n->config->webhooks[i]->process;
+    }
+    return NULL;
+}
+
+static const struct process_config *process_of_watch(const struct naming *n, const char *name)
+{
+    for (size_t i = 0; i < n->config->watch_count; i++) {
+        if (strcmp(n->config->watches[i]->name, name) == 0)
+            return n->config->watches[i]->process;
+    }
+    return NULL;
+}
+
 static void add_webhook(void *data, const struct webhook_view *view)
 {
-    buf_addf(data, "belfry_webhook_requests_total{webhook=\"%s\",answer=\"accepted\"} %llu\n"
+    const struct naming *n = data;
+
+    if (!is_seen(n, process_of_webhook(n, view->name)))
+        return;
+    buf_addf(n->text, "belfry_webhook_requests_total{webhook=\"%s\",answer=\"accepted\"} %llu\n"
                    "belfry_webhook_requests_total{webhook=\"%s\",answer=\"repeated\"} %llu\n"
                    "belfry_webhook_requests_total{webhook=\"%s\",answer=\"refused\"} %llu\n",
              view->name, (unsigned long long)view->accepted, view->name, (unsigned long long)view->repeated, view->name,
@@ -64,7 +100,10 @@ static void add_webhook(void *data, const struct webhook_view *view)
 
 static void add_watch(void *data, const struct watch_view *view)
 {
-    buf_addf(data, "belfry_watch_files_total{watch=\"%s\"} %llu\n", view->name, (unsigned long long)view->fired);
+    const struct naming *n = data;
+
+    if (is_seen(n, process_of_watch(n, view->name)))
+        buf_addf(n->text, "belfry_watch_files_total{watch=\"%s\"} %llu\n", view->name, (unsigned long long)view->fired);
 }
 
 static void add_waiting(void *data, const char *target, const char *why, size_t waiting)
@@ -74,9 +113,10 @@ static void add_waiting(void *data, const char *target, const char *why, size_t 
     *(size_t *)data += waiting;
 }
 
-void house_metrics(void *house, struct buf *text)
+void house_metrics(void *house, const char *workspace, struct buf *text)
 {
     struct house *h = house;
+    struct naming naming = { text, h->config, workspace };
     struct engine_stats stats;
     size_t waiting = 0;
 
@@ -90,10 +130,10 @@ void house_metrics(void *house, struct buf *text)
     server(text, h->server);
     if (h->config->webhook_count > 0)
         family(text, "belfry_webhook_requests_total", "counter", "Requests to webhooks, by answer.");
-    webhook_each(h->webhooks, add_webhook, text);
+    webhook_each(h->webhooks, add_webhook, &naming);
     if (h->config->watch_count > 0)
         family(text, "belfry_watch_files_total", "counter", "Files that rang, by watch.");
-    watch_each(h->watches, add_watch, text);
+    watch_each(h->watches, add_watch, &naming);
     syslog_each_trouble(h->syslog, add_waiting, &waiting);
     one(text, "belfry_syslog_lines_waiting", "gauge", "Result lines that wait for a target that cannot be reached.", waiting);
 }

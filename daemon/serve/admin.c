@@ -26,8 +26,7 @@ void serve_metrics(struct serve_room *room, struct http_exchange *x, const struc
 {
     struct buf text = { 0 };
 
-    (void)args;
-    room->host.metrics(room->host.data, &text);
+    room->host.metrics(room->host.data, args->workspace, &text);
     http_respond(x, 200, "text/plain; version=0.0.4; charset=utf-8", buf_str(&text), text.len, NULL, 0);
     buf_close(&text);
 }

@@ -139,7 +139,7 @@ int webhook_configure(struct webhook_room *room, struct config *config, struct e
 
         hook = hook_named(room, w->name);
         hook->config = w;
-        hook->tokens = (double)w->rate;
+        hook->rung.tokens = hook->unsigned_ones.tokens = (double)w->rate;
         HASH_ADD_KEYPTR(by_path, room->paths, w->path, strlen(w->path), hook);
     }
     room->config = config_hold(config);

@@ -341,15 +341,15 @@ void webhook_request(struct webhook_room *room, struct http_exchange *x)
         hook_refuse(hook, x, 409, "paused", "this webhook is paused");
         return;
     }
-    if (!hook_take_token(hook, now.mono_ms)) {
+    body = http_body(x, &len);
+    verdict = signature_check(&hook->config->verify, hook->config->secrets, hook->config->secret_count, header_of, x, body, len,
+                              now.wall_ms, hook->config->tolerance_ms, replay);
+    if (!hook_take_token(hook, verdict == SIGNATURE_GOOD ? &hook->rung : &hook->unsigned_ones, now.mono_ms)) {
         hook->refused++;
         hook->last_word = "rate";
         respond_later(x, 429, "1", "{\"error\":{\"code\":\"rate\",\"message\":\"more requests a second than this webhook takes\"}}");
         return;
     }
-    body = http_body(x, &len);
-    verdict = signature_check(&hook->config->verify, hook->config->secrets, hook->config->secret_count, header_of, x, body, len,
-                              now.wall_ms, hook->config->tolerance_ms, replay);
     if (verdict != SIGNATURE_GOOD) {
         hook_refuse(hook, x, 401, "unauthorized", signature_verdict_text(verdict));
         return;

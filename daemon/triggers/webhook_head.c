@@ -82,19 +82,19 @@ bool hook_lets_in(const struct webhook_config *config, const struct http_exchang
 
 /* --- the rate ----------------------------------------------------------------------------------------------------- */
 
-bool hook_take_token(struct hook *hook, int64_t mono_ms)
+bool hook_take_token(const struct hook *hook, struct bucket *bucket, int64_t mono_ms)
 {
     double rate = (double)hook->config->rate;
 
     if (hook->config->rate == 0)
         return true;
-    hook->tokens += rate * (double)(mono_ms - hook->tokens_ms) / 1000.0;
-    hook->tokens_ms = mono_ms;
-    if (hook->tokens > rate)
-        hook->tokens = rate;
-    if (hook->tokens < 1.0)
+    bucket->tokens += rate * (double)(mono_ms - bucket->at_ms) / 1000.0;
+    bucket->at_ms = mono_ms;
+    if (bucket->tokens > rate)
+        bucket->tokens = rate;
+    if (bucket->tokens < 1.0)
         return false;
-    hook->tokens -= 1.0;
+    bucket->tokens -= 1.0;
     return true;
 }
 

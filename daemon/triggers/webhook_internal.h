@@ -13,14 +13,18 @@
 
 #define ADDRESS_SIZE 64
 
+struct bucket {
+    double tokens;                         /* of `rate` */
+    int64_t at_ms;
+};
+
 /* One name; it stays until the room closes, so that a reload keeps its counters and requests under way keep it. */
 struct hook {
     char *name;
     const struct webhook_config *config;   /* NULL: no longer configured */
     bool word;                             /* a person has said whether it is paused */
     bool paused;
-    double tokens;                         /* of `rate` */
-    int64_t tokens_ms;
+    struct bucket rung, unsigned_ones;     /* who has no secret takes nothing from who has */
     int64_t refusal_said_ms;               /* monotonic: the last time that a refusal went to the log */
     uint64_t refusals_unsaid;
     uint64_t accepted, repeated, refused;
@@ -61,7 +65,7 @@ void hook_refuse(struct hook *hook, struct http_exchange *x, unsigned status, co
 void hook_sender(const struct http_exchange *x, char out[ADDRESS_SIZE]);
 bool hook_lets_in(const struct webhook_config *config, const struct http_exchange *x, const char *sender);
 /* Takes a token of the hook's rate: false when there is none. */
-bool hook_take_token(struct hook *hook, int64_t mono_ms);
+bool hook_take_token(const struct hook *hook, struct bucket *bucket, int64_t mono_ms);
 
 /* --- webhook_event.c --- */
 /* The request as the event shows it; NULL with *err filled when the body is not what its type says. */

@@ -79,7 +79,9 @@ def test_a_key_sees_its_workspace_and_no_other(gate):
         assert {t.get("name", t.get("schedule")) for t in daemon.api("GET", f"/belfry/v1/{kind}").json} == {"mine", "theirs"}
     assert len(gate("GET", "/belfry/v1/triggers")) == 3
     gate("GET", "/belfry/v1/next?schedule=theirs", status=404)
-    assert b"belfry_runs_ended_total" in gate("GET", "/metrics")
+    metrics = gate("GET", "/metrics")
+    assert b"belfry_runs_ended_total" in metrics and b'"mine"' in metrics and b'"theirs"' not in metrics
+    assert b'"theirs"' in daemon.api("GET", "/metrics").body
 
 
 def test_a_key_acts_in_its_workspace_and_no_other(gate):

@@ -743,6 +743,15 @@ def test_a_batch_with_one_item_that_cannot_be_had_changes_nothing(api):
     assert failed_items(api, run) == failed and api.daemon.run(run)["state"] == "failed"
 
 
+def test_a_reason_looks_like_nothing_else(steps):
+    run = steps.begin("slow")
+    until(lambda: (steps.folder / "begun").exists(), "it runs")
+    assert steps.api("POST", f"/belfry/v1/runs/{run}/cancel", {"reason": "enough\nstate     completed\x1b[31m"}).status == 202
+    steps.ended(run)
+    shown = steps.cli("show", run).stdout
+    assert "enough" in shown and "\nstate     completed" not in shown and "\x1b[31m" not in shown
+
+
 def test_a_batch_over_several_runs_is_done_whole_or_not_at_all(api):
     runs = [unresolved(api) for _ in range(2)]
     items = [failed_items(api, run)[0]["id"] for run in runs]

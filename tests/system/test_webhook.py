@@ -173,6 +173,13 @@ def test_rate(daemon):
     assert len(daemon.runs()) == len([a for a in answers if a.status == 202])
 
 
+def test_who_cannot_sign_takes_nothing_from_who_can(daemon):
+    start(daemon, "verify = bearer\nsecret_file = secret\nrate = 2")
+    bad = [post(daemon, {}, {"Authorization": "Bearer wrong"}).status for _ in range(30)]
+    assert set(bad) == {401, 429}
+    assert post(daemon, {}, {"Authorization": f"Bearer {SECRET}"}).status == 202
+
+
 def test_a_full_queue(daemon):
     start(daemon, "verify = none", process="queue_limit = 2\nmax_parallel = 1\n", command="sleep 60")
     answers = [post(daemon, {"n": n}) for n in range(6)]

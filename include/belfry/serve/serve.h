@@ -75,7 +75,7 @@ struct serve_host {
                  void (*done)(void *data, int status, const struct error *why), void *done_data);
     bool (*ready)(void *data, const char **why);
     /* Prometheus text. */
-    void (*metrics)(void *data, struct buf *text);
+    void (*metrics)(void *data, const char *workspace, struct buf *text);
 };
 
 #define SERVE_LOG_PIECE (1 << 20)
