@@ -1,9 +1,13 @@
 libbelfry_a_SOURCES += \
+	daemon/backends/collection.c \
 	daemon/backends/local.c \
 	daemon/backends/local_collect.c \
+	daemon/backends/local_collect.h \
 	daemon/backends/local_env.c \
 	daemon/backends/local_follow.c \
 	daemon/backends/local_internal.h \
+	daemon/backends/local_items.c \
+	daemon/backends/local_keep.c \
 	daemon/backends/local_list.c \
 	daemon/backends/local_start.c \
 	daemon/backends/steps.c \

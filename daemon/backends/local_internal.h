@@ -2,8 +2,8 @@
  * The local backend's inside. See include/belfry/backends/{backend,supervisor}.h.
  *
  *   local.c          the operations, the table of runs      local_start.c    folder, order, spawn
- *   local_follow.c   claims, exits, finding, following      local_collect.c  results, on the thread pool
- *   local_env.c      what a step finds in its environment          local_list.c     work items as a list
+ *   local_follow.c   claims, exits, finding, following      local_collect.c  results, on the thread pool (local_collect.h)
+ *   local_env.c      what a step finds in its environment   local_list.c     work items as a list
  *
  * A run of several steps, or one that uses the work item API, has a step run for each of its commands. To the files above
  * a step run is a run like any other; steps.c and those beside it (steps_internal.h) make a run of them.
@@ -11,6 +11,7 @@
 #ifndef BELFRY_BACKENDS_LOCAL_INTERNAL_H
 #define BELFRY_BACKENDS_LOCAL_INTERNAL_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <uthash.h>
 
@@ -42,7 +43,7 @@ struct local {
     struct later later;
     struct local_run *runs;
     size_t working;                      /* jobs on the thread pool, handles that close */
-    bool closing;
+    atomic_bool closing;                 /* they give up what takes long */
     void (*closed)(void *data);
     void *closed_data;
 };
@@ -105,9 +106,12 @@ struct local_part {
 };
 
 /* Gathers a run of several parts into dir → collected(data, …) as backend_reports has it. Takes parts (heap), console (heap; the
- * whole run's), items ({"input": [{"payload", "files": [{"name", "from"}]}], "output": …}, from: a path) and steps. */
+ * whole run's), items ({"input": [{"payload", "files": [{"name", "from"}]}], "output": …}, from: a path) and steps. process: NULL
+ * when it is no longer configured. */
 void local_gather(struct local *b, const char *run_id, struct local_part *parts, size_t count, char *console, json_t *items,
-                  json_t *steps, unsigned results, const char *dir);
+                  json_t *steps, const struct process_config *process, const char *dir);
+/* How many bytes the files of a run may have. */
+int64_t local_artifacts_max(const struct process_config *process);
 void local_copy_globs(struct words *globs, const struct process_config *process);
 void local_collect(struct backend *base, const struct run_record *run, const struct process_config *process,
                    const json_t *input, const char *dir);

@@ -153,6 +153,7 @@ static void free_name(struct beginning *g, const char *name, char safe[FILE_NAME
 static int attach(struct beginning *g, const json_t *file, json_t *items)
 {
     json_t *entry = json_object_get(json_array_get(items, (size_t)json_int(file, "item", 0)), "files");
+    const struct file_bounds bounds = { .max = INT64_MAX, .stop = &g->backend->closing, .unsynced = true };
     const char *from = json_str(file, "path");
     const char *name = json_str(file, "name");
     char safe[FILE_NAME_MAX + 1];
@@ -167,7 +168,7 @@ static int attach(struct beginning *g, const json_t *file, json_t *items)
         buf_close(&to);
         return error_set(&g->error, BF_ENOMEM, "out of memory");
     }
-    status = file_copy_unsynced(from, to.data, 0600, &g->error);
+    status = file_copy_within(from, to.data, 0600, &bounds, &g->error);
     if (status == 0) {
         status = give(g, to.data + strlen(g->folder) + 1);
         if (g->file_path == NULL)

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "belfry/base/text.h"
 #include "robocorp_collect.h"
 
 #define HANDS 4
@@ -59,16 +58,11 @@ static void piece_free(struct piece *p)
 
 void gather_note(struct gathering *g, const char *format, ...)
 {
-    struct buf text = { 0 }, shown = { 0 };
     va_list ap;
 
     va_start(ap, format);
-    buf_vaddf(&text, format, ap);
+    collection_note(&g->collected, format, ap);
     va_end(ap);
-    text_printable(buf_str(&text), text.len, &shown);
-    (void)json_array_append_new(g->collected.notes, json_string(buf_str(&shown)));
-    buf_close(&text);
-    buf_close(&shown);
 }
 
 void gather_fail(struct gathering *g, int status, const struct error *why)

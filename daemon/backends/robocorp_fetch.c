@@ -48,12 +48,13 @@ static void end(struct fetch *f, enum fetched outcome)
 static void settle(uv_work_t *work)
 {
     struct fetch *f = work->data;
+    const struct file_bounds bounds = { .max = INT64_MAX, .stop = &f->b->closing };
     int status = 0;
 
     if (fsync(f->fd) != 0)
         status = error_errno(&f->error, errno, "cannot sync %s", f->part);
     if (status == 0)
-        status = file_sha256(f->part, f->sha256, &f->got, &f->error);
+        status = file_sha256_within(f->part, &bounds, f->sha256, &f->got, &f->error);
     if (status == 0 && rename(f->part, f->path) != 0)
         status = error_errno(&f->error, errno, "cannot rename %s", f->part);
     f->outcome = status == 0 ? FETCHED : FETCH_AGAIN;

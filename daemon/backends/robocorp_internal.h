@@ -19,6 +19,7 @@
 #ifndef BELFRY_BACKENDS_ROBOCORP_INTERNAL_H
 #define BELFRY_BACKENDS_ROBOCORP_INTERNAL_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/queue.h>
 #include <uthash.h>
@@ -135,7 +136,7 @@ struct robocorp {
     bool trouble_said;        /* in the log */
     unsigned faults;          /* in a row */
     size_t busy;              /* asks, fetches, jobs on the thread pool, memos: a close waits for them */
-    bool closing;
+    atomic_bool closing;      /* read on the thread pool, too */
     int handles;
     void (*closed)(void *data);
     void *closed_data;

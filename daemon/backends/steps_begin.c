@@ -163,13 +163,15 @@ static void take_back(struct begin *b)
 static void bring(uv_work_t *work)
 {
     struct begin *b = work->data;
+    const struct file_bounds bounds = { .max = INT64_MAX, .stop = &b->run->steps->closing };
 
     for (size_t i = 0; i < b->file_count && b->status == 0; i++) {
         struct item_file *file = &b->files[i].file;
         char *to = file_join(b->dir, file->id);
         struct stat st = { 0 };
 
-        b->status = to != NULL ? file_copy(b->files[i].from, to, 0640, &b->error) : error_set(&b->error, BF_ENOMEM, "out of memory");
+        b->status = to != NULL ? file_copy_within(b->files[i].from, to, 0640, &bounds, &b->error) :
+            error_set(&b->error, BF_ENOMEM, "out of memory");
         file->there = b->status == 0;
         if (b->status == 0 && stat(to, &st) != 0)
             b->status = error_errno(&b->error, errno, "cannot read %s", to);

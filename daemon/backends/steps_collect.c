@@ -117,7 +117,7 @@ static void came(struct flow_read *read, int status)
         c->steps = json_array();
         flow_each_step_run(flow, add_part, c);
         local_gather(s->plain, id, c->parts, c->count, file_join(folder, "console.log"), shape_items(c, read), c->steps,
-                     run->process != NULL ? run->process->results : RESULTS_ALL, c->dir);
+                     run->process, c->dir);
         free(folder);
     }
     if (steps_run_release(run) && status != 0)

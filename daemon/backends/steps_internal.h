@@ -28,7 +28,7 @@ struct steps {
     uv_timer_t again;                    /* starts of step runs that are tried again */
     size_t working;                      /* reads, commits, jobs on the thread pool that want to come back */
     size_t open;                         /* parts that are still to close */
-    bool closing;
+    atomic_bool closing;                 /* read on the thread pool, too */
     void (*closed)(void *data);
     void *closed_data;
 };

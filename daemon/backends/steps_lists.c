@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -32,10 +33,15 @@ struct reading {
     struct listed *files;
     size_t file_count, cap;
     struct record *records;
+    int64_t max, left;                   /* bytes that its files may have, and those that may still come */
     int status;                          /* the store's */
     struct error error;
     struct buf bad;                      /* what is wrong with the list; "": nothing */
+    STAILQ_ENTRY(reading) next;
 };
+
+/* Of all workspaces, for libuv's pool is one, too: the first is read, the others wait. What a step run left may take long to copy. */
+static STAILQ_HEAD(, reading) readings = STAILQ_HEAD_INITIALIZER(readings);
 
 /* The last one that was taken. */
 static void drop_file(struct reading *r)
@@ -53,6 +59,7 @@ static void drop_file(struct reading *r)
 
 static void take_file(struct reading *r, int beside, size_t output, const char *name, const char *relative)
 {
+    const struct file_bounds bounds = { .max = r->left, .stop = &r->run->steps->closing };
     struct listed *grown, *one;
     uint8_t dice[10];
     int fd = relative != NULL ? file_open_below(beside, relative) : -1;
@@ -82,11 +89,19 @@ static void take_file(struct reading *r, int beside, size_t output, const char *
     id_random(dice, sizeof dice);
     id_make(time_wall_ms(), dice, one->file.id);   /* id_new is the loop's */
     to = file_join(r->dir, one->file.id);
-    r->status = to != NULL ? file_copy_fd(fd, name, to, 0640, &r->error) : error_set(&r->error, BF_ENOMEM, "out of memory");
+    r->status = to != NULL ? file_copy_fd(fd, name, to, 0640, &bounds, &r->error) : error_set(&r->error, BF_ENOMEM, "out of memory");
+    if (r->status == 0 && stat(to, &st) != 0)
+        r->status = error_errno(&r->error, errno, "cannot read %s", to);
     one->file.size = st.st_size;
     one->file.there = true;
     free(to);
     (void)close(fd);
+    if (r->status == 0)
+        r->left -= st.st_size;
+    if (r->status != BF_ETOOBIG)
+        return;
+    r->status = 0;
+    buf_addf(&r->bad, "the files of " LIST "/workitems.json have more than %lld bytes together (artifacts_max)", (long long)r->max);
 }
 
 static void take_item(struct reading *r, int beside, size_t index, json_t *item)
@@ -236,6 +251,8 @@ static void check_room(struct reading *r, const struct flow *flow, const struct 
         buf_addf(&r->bad, "it put out %zu work items: no more than %d go through one run", count, FLOW_ITEMS_MAX);
 }
 
+static void read_first(uv_loop_t *loop);
+
 static void list_read(uv_work_t *work, int status)
 {
     struct reading *r = work->data;
@@ -244,6 +261,8 @@ static void list_read(uv_work_t *work, int status)
     const struct item_record *given;
 
     (void)status;
+    STAILQ_REMOVE_HEAD(&readings, next);
+    read_first(run->steps->loop);
     if (task == NULL || run->dropped || run->steps->closing) {
         reading_free(r);
     } else if (r->status != 0) {
@@ -259,6 +278,14 @@ static void list_read(uv_work_t *work, int status)
     (void)steps_run_release(run);
 }
 
+static void read_first(uv_loop_t *loop)
+{
+    struct reading *r = STAILQ_FIRST(&readings);
+
+    if (r != NULL && uv_queue_work(loop, &r->work, read_list, list_read) != 0)
+        abort();
+}
+
 static void queue(struct steps_task *task)
 {
     struct steps *s = task->run->steps;
@@ -269,10 +296,12 @@ static void queue(struct steps_task *task)
     r->run = task->run;
     memcpy(r->id, task->id, sizeof r->id);
     r->dir = flows_world(s->flows)->files_dir;
+    r->max = r->left = local_artifacts_max(task->run->process);
     r->work.data = r;
     steps_run_hold(task->run);
-    if (uv_queue_work(s->loop, &r->work, read_list, list_read) != 0)
-        abort();
+    STAILQ_INSERT_TAIL(&readings, r, next);
+    if (STAILQ_FIRST(&readings) == r)
+        read_first(s->loop);
 }
 
 void steps_read_list(struct steps_task *task)

@@ -283,83 +283,135 @@ bool file_is_aside(const char *name)
     return strncmp(name, ASIDE, strlen(ASIDE)) == 0;
 }
 
-static int copy_bytes(int from, int to)
-{
-    char chunk[65536];
-    ssize_t got;
-    int errnum;
+/* --- copying ------------------------------------------------------------------------------------------------------ */
 
-    for (;;) {
-        got = copy_file_range(from, NULL, to, NULL, 1 << 30, 0);
-        if (got == 0)
-            return 0;
-        if (got < 0)
-            break;
-    }
-    if (errno != EXDEV && errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP)
-        return errno;
-    for (;;) {
-        got = read(from, chunk, sizeof chunk);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return got == 0 ? 0 : errno;
-        errnum = write_all(to, chunk, (size_t)got);
-        if (errnum != 0)
-            return errnum;
-    }
+#define PIECE (INT64_C(64) << 20)
+
+static const struct file_bounds boundless = { .max = INT64_MAX };
+
+static bool given_up(const struct file_bounds *bounds)
+{
+    return bounds->stop != NULL && atomic_load(bounds->stop);
 }
 
-static int copy_fd(int in, const char *from, const char *to, mode_t mode, bool sync, struct error *err)
+static ssize_t move_by_hand(int from, int to, off_t at, size_t len)
+{
+    char chunk[65536];
+    ssize_t got = pread(from, chunk, len < sizeof chunk ? len : sizeof chunk, at);
+    int errnum;
+
+    if (got <= 0)
+        return got;
+    if (lseek(to, at, SEEK_SET) < 0)
+        return -1;
+    errnum = write_all(to, chunk, (size_t)got);
+    errno = errnum;
+    return errnum == 0 ? got : -1;
+}
+
+/* A piece of both files at the same place: how much came, 0 at the end, -1 with errno. */
+static ssize_t move_piece(int from, int to, off_t at, size_t len)
+{
+    loff_t in = at, out = at;
+    ssize_t got = copy_file_range(from, &in, to, &out, len, 0);
+
+    if (got >= 0 || (errno != EXDEV && errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP))
+        return got;
+    return move_by_hand(from, to, at, len);
+}
+
+/* From at up to `end`, or to the end of the file. Where it came to is in *at. 0, an errno, or ECANCELED, EFBIG for the bounds. */
+static int copy_range(int from, int to, off_t *at, off_t end, const struct file_bounds *bounds)
+{
+    while (*at < end) {
+        ssize_t got;
+
+        if (given_up(bounds))
+            return ECANCELED;
+        got = move_piece(from, to, *at, (size_t)(end - *at < PIECE ? end - *at : PIECE));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return errno;
+        if (got == 0)
+            return 0;
+        *at += got;
+        if (*at > bounds->max)
+            return EFBIG;
+    }
+    return 0;
+}
+
+/* What is a hole stays one: a file of a terabyte may have no bytes at all. */
+static int copy_bytes(int from, int to, const struct file_bounds *bounds)
+{
+    off_t at = 0, end;
+    int errnum;
+
+    for (bool more = true; more;) {
+        off_t data = lseek(from, at, SEEK_DATA), hole = data >= 0 ? lseek(from, data, SEEK_HOLE) : -1;
+
+        if (data < 0 && errno == ENXIO)   /* nothing but a hole up to the end */
+            break;
+        at = data >= 0 ? data : at;
+        hole = hole >= 0 ? hole : INT64_MAX;
+        errnum = copy_range(from, to, &at, hole, bounds);
+        if (errnum != 0)
+            return errnum;
+        more = at == hole;
+    }
+    end = lseek(from, 0, SEEK_END);
+    if (end > bounds->max)
+        return EFBIG;
+    return end <= at || ftruncate(to, end) == 0 ? 0 : errno;
+}
+
+static int copy_failed(const char *from, const char *to, int errnum, const struct file_bounds *bounds, struct error *err)
+{
+    if (errnum == ECANCELED && given_up(bounds))
+        return error_set(err, BF_ECANCELED, "the copy of %s was given up", from);
+    if (errnum == EFBIG && bounds->max < INT64_MAX)
+        return error_set(err, BF_ETOOBIG, "%s is larger than %lld bytes", from, (long long)bounds->max);
+    return error_errno(err, errnum, "cannot copy %s to %s", from, to);
+}
+
+int file_copy_fd(int in, const char *from, const char *to, mode_t mode, const struct file_bounds *bounds, struct error *err)
 {
     struct stat st;
     int out, errnum;
 
     if (fstat(in, &st) != 0 || !S_ISREG(st.st_mode))
         return error_set(err, BF_EINVAL, "cannot copy %s: it is not a regular file", from);
+    if (st.st_size > bounds->max)
+        return copy_failed(from, to, EFBIG, bounds, err);
     out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
     if (out < 0)
         return error_errno(err, errno, "cannot write %s", to);
-    errnum = copy_bytes(in, out);
-    if (errnum == 0 && sync && fsync(out) != 0)
+    errnum = copy_bytes(in, out, bounds);
+    if (errnum == 0 && !bounds->unsynced && fsync(out) != 0)
         errnum = errno;
     if (close(out) != 0 && errnum == 0)
         errnum = errno;
     if (errnum == 0)
         return 0;
     (void)unlink(to);
-    return error_errno(err, errnum, "cannot copy %s to %s", from, to);
+    return copy_failed(from, to, errnum, bounds, err);
 }
 
-static int copy_path(const char *from, const char *to, mode_t mode, bool sync, struct error *err)
+int file_copy_within(const char *from, const char *to, mode_t mode, const struct file_bounds *bounds, struct error *err)
 {
     int in = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY), status;
 
     if (in < 0)
         return error_errno(err, errno, "cannot read %s", from);
-    status = copy_fd(in, from, to, mode, sync, err);
+    status = file_copy_fd(in, from, to, mode, bounds, err);
     (void)close(in);
     return status;
 }
 
-int file_copy_fd(int in, const char *from, const char *to, mode_t mode, struct error *err)
-{
-    return copy_fd(in, from, to, mode, true, err);
-}
-
-int file_copy_fd_unsynced(int in, const char *from, const char *to, mode_t mode, struct error *err)
-{
-    return copy_fd(in, from, to, mode, false, err);
-}
-
 int file_copy(const char *from, const char *to, mode_t mode, struct error *err)
 {
-    return copy_path(from, to, mode, true, err);
-}
-
-int file_copy_unsynced(const char *from, const char *to, mode_t mode, struct error *err)
-{
-    return copy_path(from, to, mode, false, err);
+    return file_copy_within(from, to, mode, &boundless, err);
 }
 
 int file_open_below(int dir, const char *path)
@@ -392,7 +444,7 @@ int file_open_below(int dir, const char *path)
     return at;
 }
 
-int file_sha256(const char *path, char hex[65], int64_t *size, struct error *err)
+int file_sha256_within(const char *path, const struct file_bounds *bounds, char hex[65], int64_t *size, struct error *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY), status = 0;
     unsigned char chunk[65536], hash[EVP_MAX_MD_SIZE];
@@ -412,8 +464,10 @@ int file_sha256(const char *path, char hex[65], int64_t *size, struct error *err
             status = error_errno(err, errno, "cannot read %s", path);
         else if (EVP_DigestUpdate(ctx, chunk, (size_t)got) != 1)
             status = error_set(err, BF_ENOMEM, "out of memory");
-        else
-            *size += got;
+        else if ((*size += got) > bounds->max)
+            status = error_set(err, BF_ETOOBIG, "%s is larger than %lld bytes", path, (long long)bounds->max);
+        else if (given_up(bounds))
+            status = error_set(err, BF_ECANCELED, "the hash of %s was given up", path);
     }
     if (status == 0 && EVP_DigestFinal_ex(ctx, hash, NULL) != 1)
         status = error_set(err, BF_ENOMEM, "out of memory");
@@ -422,4 +476,9 @@ int file_sha256(const char *path, char hex[65], int64_t *size, struct error *err
     EVP_MD_CTX_free(ctx);
     (void)close(fd);
     return status;
+}
+
+int file_sha256(const char *path, char hex[65], int64_t *size, struct error *err)
+{
+    return file_sha256_within(path, &boundless, hex, size, err);
 }

@@ -147,8 +147,8 @@ static void check_local_process(struct loader *l, struct section *s, struct proc
 static void check_process(struct loader *l, struct section *s)
 {
     static const char *const remote[] = { "process_id", "process_name", NULL };
-    static const char *const local[] = { "command", "steps", "work_items", "shell", "cwd", "user", "env", "secrets", "artifacts", "kill_grace",
-        NULL };
+    static const char *const local[] = { "command", "steps", "work_items", "shell", "cwd", "user", "env", "secrets", "artifacts",
+        "artifacts_max", "kill_grace", NULL };
     struct process_config *p = s->target;
 
     id_from_name("process", p->name, p->id);

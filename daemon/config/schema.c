@@ -126,6 +126,10 @@ static const struct key_row process_keys[] = {
       "local: the time between SIGTERM and SIGKILL." },
     { "artifacts", KEY_WORDS, offsetof(struct process_config, artifacts), "output/*", NULL, 0, 0,
       "local: globs of what is kept, relative to the run's folder. A folder is kept with all in it." },
+    { "artifacts_max", KEY_SIZE, offsetof(struct process_config, artifacts_max), "10G", NULL, 0, 0,
+      "local: how much the files of one run may have together that are kept of it, artifacts and files of work items: one that is"
+      " more than is left of it is left out with a note in run.json, and of a step's work items none goes on whose files are more;"
+      " 0, as much as they like. It is the size that counts, of files with holes too." },
     { "overlap", KEY_CHOICE, offsetof(struct process_config, overlap), NULL,
       "- skip buffer_one buffer_all cancel_other terminate_other allow_all", 0, 0,
       "What becomes of a firing while runs of the process have not ended, for triggers that do not say it "

@@ -64,6 +64,7 @@ static struct process_config *instance(const struct process_config *process, con
     made->timeout_ms = step->timeout_ms;
     made->kill_grace_ms = setting_of(s, "kill_grace") != NULL ? step->kill_grace_ms : process->kill_grace_ms;
     copy_words(&made->artifacts, setting_of(s, "artifacts") != NULL ? &step->artifacts : &process->artifacts);
+    made->artifacts_max = process->artifacts_max;
     made->max_parallel = step->max_parallel;
     made->each = step->each;
     made->work_items = step->work_items != WORK_ITEMS_UNSET ? step->work_items

@@ -1,14 +1,18 @@
 /* Bringing a run's outputs home: a staging folder, the backend's part, run.json, the rename. Each step that touches the
- * disk is on the thread pool; a crash at any point leaves a staging folder that the next try clears. When the house is taken
+ * disk is on the thread pool; a crash at any point leaves a staging folder that the next try clears. Of local runs only so many
+ * are brought home at once, the others wait for their turn: what a robot left may take long to copy. When the house is taken
  * down, what was begun is dropped: the run is collecting in the journal, and the next daemon begins it anew. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "belfry/base/buf.h"
 #include "belfry/base/file.h"
 #include "belfry/base/log.h"
 #include "belfry/core/event.h"
 #include "belfry/results/folder.h"
 #include "house.h"
+
+#define COLLECTIONS_MAX 2   /* at local backends: each has a thread of the pool, which has four in all */
 
 struct job {
     uv_work_t work;
@@ -23,6 +27,7 @@ struct job {
     const char *backend;
     json_t *before;            /* the record's, of a run that had ended before: this is a revision of it */
     unsigned revision;         /* its number; 0: none */
+    bool takes_turn;           /* it is one of COLLECTIONS_MAX */
     bool afterthought;         /* nobody took the run up again: it was completed where it ran (revise.c) */
     bool as_it_was;            /* what failed was settled by hand: the results are those of before */
     int status;
@@ -208,8 +213,21 @@ static void begin_work(struct job *j)
         abort();
 }
 
+/* Notes that there were too many of. */
+static void count_notes(struct collection *c)
+{
+    struct buf text = { 0 };
+
+    if (c->notes_over == 0)
+        return;
+    buf_addf(&text, "%zu more like these", c->notes_over);
+    (void)json_array_append_new(c->notes, json_string(buf_str(&text)));
+    buf_close(&text);
+}
+
 static void begin_publish(struct job *j)
 {
+    count_notes(&j->collected);
     j->result = json_object();
     put(j->result, "steps", j->collected.steps);
     put(j->result, "work_items", j->collected.work_items);
@@ -229,6 +247,58 @@ static void publish_as_it_was(struct job *j)
     begin_work(j);
 }
 
+/* --- the backend's part ------------------------------------------------------------------------------------------- */
+
+/* A run that never reached a backend, or whose workspace is gone, brings nothing home but its record. */
+static void collect_nothing(struct job *j, const char *note)
+{
+    j->collected.steps = json_array();
+    j->collected.work_items = json_pack("{s:[], s:[]}", "input", "output");
+    j->collected.artifacts = json_array();
+    j->collected.notes = json_array();
+    if (note != NULL)
+        (void)json_array_append_new(j->collected.notes, json_string(note));
+    begin_publish(j);
+}
+
+static void to_backend(struct job *j, struct home *home)
+{
+    struct house *h = j->house;
+
+    j->next = h->at_backend;
+    h->at_backend = j;
+    home->backend->ops->collect(home->backend, &j->run, config_process(h->config, j->run.process), j->input, j->staging);
+}
+
+static void take_turn(struct job *j, struct home *home)
+{
+    struct house *h = j->house;
+
+    j->takes_turn = true;
+    if (h->collecting < COLLECTIONS_MAX) {
+        h->collecting++;
+        to_backend(j, home);
+        return;
+    }
+    if (h->turns == NULL)
+        h->turns_end = &h->turns;
+    *h->turns_end = j;
+    h->turns_end = &j->next;
+}
+
+/* One has come back: the next may go. */
+static void next_turn(struct house *h)
+{
+    struct job *j = h->stopping ? NULL : h->turns;
+
+    h->collecting--;
+    if (j == NULL)
+        return;
+    h->turns = j->next;
+    h->collecting++;
+    to_backend(j, home_find(h, j->run.workspace));
+}
+
 void world_collected(struct house *h, const char *run_id, int status, const struct error *why, struct collection *collection)
 {
     struct job **at = &h->at_backend, *j;
@@ -239,6 +309,8 @@ void world_collected(struct house *h, const char *run_id, int status, const stru
     if (j == NULL)
         return;
     *at = j->next;
+    if (j->takes_turn)
+        next_turn(h);
     if (h->stopping) {
         if (status == 0)
             j->collected = *collection;
@@ -252,20 +324,6 @@ void world_collected(struct house *h, const char *run_id, int status, const stru
         return;
     }
     j->collected = *collection;
-    begin_publish(j);
-}
-
-/* --- the backend's part ------------------------------------------------------------------------------------------- */
-
-/* A run that never reached a backend, or whose workspace is gone, brings nothing home but its record. */
-static void collect_nothing(struct job *j, const char *note)
-{
-    j->collected.steps = json_array();
-    j->collected.work_items = json_pack("{s:[], s:[]}", "input", "output");
-    j->collected.artifacts = json_array();
-    j->collected.notes = json_array();
-    if (note != NULL)
-        (void)json_array_append_new(j->collected.notes, json_string(note));
     begin_publish(j);
 }
 
@@ -293,10 +351,10 @@ static void staged(uv_work_t *work, int status)
         collect_nothing(j, "the workspace is no longer in the configuration: nothing could be brought home");
     } else if (j->run.attempt == 0 || (home->type == WORKSPACE_ROBOCORP && j->run.remote_id == NULL)) {
         collect_nothing(j, NULL);
+    } else if (home->type == WORKSPACE_LOCAL) {
+        take_turn(j, home);
     } else {
-        j->next = h->at_backend;
-        h->at_backend = j;
-        home->backend->ops->collect(home->backend, &j->run, config_process(h->config, j->run.process), j->input, j->staging);
+        to_backend(j, home);
     }
     came_back(h);
 }
@@ -332,14 +390,20 @@ static void loaded(struct journal_read *read, int status)
         abort();
 }
 
-void collect_drop(struct house *h)
+static void drop_all(struct job **jobs)
 {
     struct job *j;
 
-    while ((j = h->at_backend) != NULL) {
-        h->at_backend = j->next;
+    while ((j = *jobs) != NULL) {
+        *jobs = j->next;
         job_free(j);
     }
+}
+
+void collect_drop(struct house *h)
+{
+    drop_all(&h->at_backend);
+    drop_all(&h->turns);
 }
 
 static void collect_run(struct house *h, const struct run_record *run, bool afterthought)

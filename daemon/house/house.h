@@ -70,6 +70,9 @@ struct house {
     struct serve_host host;
     struct instant born;
     struct job *at_backend;      /* collections that a backend works on */
+    struct job *turns;           /* those that wait for a local one, in order */
+    struct job **turns_end;
+    size_t collecting;           /* that a local one works on */
     size_t working;              /* journal reads and jobs on the thread pool that want to come back */
     char **addresses;            /* the TCP addresses as bound */
     size_t address_count;

@@ -84,8 +84,14 @@ void watch_run_free(struct watch_run *run)
 
 /* --- on the pool -------------------------------------------------------------------------------------------------- */
 
+static struct file_bounds until_closing(const struct act *act)
+{
+    return (struct file_bounds) { .max = INT64_MAX, .stop = &act->timed.watch->room->closing };
+}
+
 static bool is_the_version(struct act *act)
 {
+    const struct file_bounds bounds = until_closing(act);
     struct sighting s = { 0 };
     char identity[128], sha256[65];
     struct stat st;
@@ -104,7 +110,7 @@ static bool is_the_version(struct act *act)
     if (strncmp(act->identity, "sha256:", 7) != 0) {
         settle_identity(&s, NULL, identity);
     } else {
-        if (file_sha256(act->full, sha256, &size, &act->error) != 0)
+        if (file_sha256_within(act->full, &bounds, sha256, &size, &act->error) != 0)
             return false;
         settle_identity(&s, sha256, identity);
     }
@@ -114,6 +120,7 @@ static bool is_the_version(struct act *act)
 /* 0, or an errno; EEXIST when the name is taken. */
 static int move_to(struct act *act, const char *target)
 {
+    const struct file_bounds bounds = until_closing(act);
     struct stat st;
 
     if (renameat2(AT_FDCWD, act->full, AT_FDCWD, target, RENAME_NOREPLACE) == 0)
@@ -124,7 +131,7 @@ static int move_to(struct act *act, const char *target)
         return errno;
     if (lstat(target, &(struct stat) { 0 }) == 0)
         return EEXIST;
-    if (file_copy(act->full, target, st.st_mode & 0777, &act->error) != 0)
+    if (file_copy_within(act->full, target, st.st_mode & 0777, &bounds, &act->error) != 0)
         return act->error.code == BF_EEXIST ? EEXIST : act->error.code == BF_ENOSPC ? ENOSPC : EIO;
     return unlink(act->full) == 0 ? 0 : errno;
 }

@@ -20,9 +20,10 @@ struct hash_job {
 static void read_file(uv_work_t *work)
 {
     struct hash_job *job = work->data;
+    const struct file_bounds bounds = { .max = INT64_MAX, .stop = &job->watch->room->closing };
     int64_t size;
 
-    job->status = file_sha256(job->full, job->sha256, &size, &job->error);
+    job->status = file_sha256_within(job->full, &bounds, job->sha256, &size, &job->error);
 }
 
 /* What was read is what is there: else it has changed meanwhile, and is looked at anew. */

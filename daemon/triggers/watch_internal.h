@@ -15,6 +15,7 @@
 #define BELFRY_TRIGGERS_WATCH_INTERNAL_H
 
 #include <limits.h>
+#include <stdatomic.h>
 #include <sys/queue.h>
 #include <sys/stat.h>
 
@@ -159,7 +160,8 @@ struct watch_room {
     struct watch_word *words;
     struct scan_result *results_first, *results_last;
     struct notes notes;
-    bool configured, started, closing;
+    bool configured, started;
+    atomic_bool closing;           /* read on the thread pool, too */
     size_t open;
     void (*closed)(void *data);
     void *closed_data;

@@ -21,6 +21,7 @@ EXTRA_DIST += \
 	tests/system/test_kill.py \
 	tests/system/test_local.py \
 	tests/system/test_matrix.py \
+	tests/system/test_outputs.py \
 	tests/system/test_page.py \
 	tests/system/test_lists.py \
 	tests/system/test_remote.py \

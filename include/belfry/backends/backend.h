@@ -7,6 +7,7 @@
 #ifndef BELFRY_BACKENDS_BACKEND_H
 #define BELFRY_BACKENDS_BACKEND_H
 
+#include <stdarg.h>
 #include <stdint.h>
 #include <uv.h>
 
@@ -24,7 +25,14 @@ struct collection {
     json_t *work_items;   /* {"input": [...], "output": [...]} */
     json_t *artifacts;    /* [{"step", "name", "path", "size", "sha256"}] */
     json_t *notes;        /* array of strings: what could not be brought home for good, and why; may be empty */
+    size_t notes_over;    /* how many more there were */
 };
+
+#define NOTES_MAX 100
+#define NOTE_BYTES 1000
+
+/* Adds a note, made printable and cut to NOTE_BYTES; beyond NOTES_MAX it is only counted: a run may give cause to any number. */
+void collection_note(struct collection *c, const char *format, va_list ap) __attribute__((format(printf, 2, 0)));
 
 enum checked { CHECKED_SAME /* or it could not be seen */, CHECKED_COMPLETED, CHECKED_GONE };
 

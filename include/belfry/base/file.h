@@ -4,6 +4,7 @@
 #ifndef BELFRY_BASE_FILE_H
 #define BELFRY_BASE_FILE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -40,18 +41,24 @@ int file_remove_tree(const char *path, struct error *err);
 int file_set_aside(const char *path, char **aside, struct error *err);
 /* Such a name: whatever bears it is to be removed, now or after a crash. */
 bool file_is_aside(const char *name);
-/* Copies a regular file (copy_file_range, then read/write) to a new file `to` (O_EXCL), fsyncs it. */
+/* How far a copy or a hash goes that may take long. */
+struct file_bounds {
+    int64_t max;                 /* bytes: a file that has more, or gets more meanwhile, is BF_ETOOBIG */
+    const atomic_bool *stop;     /* set by another thread: BF_ECANCELED at the next piece; NULL: nobody sets it */
+    bool unsynced;               /* a copy gets no fsync: for what no power cut outlives anyhow, or file_sync_all */
+};
+
+/* Copies a regular file (copy_file_range, then read/write; holes stay holes) to a new file `to` (O_EXCL), fsyncs it. */
 int file_copy(const char *from, const char *to, mode_t mode, struct error *err);
-/* The same without the fsync: for what no power cut outlives anyhow, or file_sync_all. */
-int file_copy_unsynced(const char *from, const char *to, mode_t mode, struct error *err);
-/* file_copy from an open file; `from` is its name for errors. */
-int file_copy_fd(int in, const char *from, const char *to, mode_t mode, struct error *err);
-int file_copy_fd_unsynced(int in, const char *from, const char *to, mode_t mode, struct error *err);
+int file_copy_within(const char *from, const char *to, mode_t mode, const struct file_bounds *bounds, struct error *err);
+/* The same from an open file; `from` is its name for errors. */
+int file_copy_fd(int in, const char *from, const char *to, mode_t mode, const struct file_bounds *bounds, struct error *err);
 /* Opens "a/b/c" below an open folder for reading, segment after segment: no link is followed and no ".." taken, so that
  * it stays below. A descriptor, or -1 with errno. */
 int file_open_below(int dir, const char *path);
 /* SHA-256 of a file as lower-case hex, and its size. */
 int file_sha256(const char *path, char hex[65], int64_t *size, struct error *err);
+int file_sha256_within(const char *path, const struct file_bounds *bounds, char hex[65], int64_t *size, struct error *err);
 /* "dir/name" on the heap; name alone when it is absolute. NULL when out of memory. */
 char *file_join(const char *dir, const char *name);
 

@@ -70,6 +70,8 @@ struct workspace_config {
 };
 
 /* Which results are brought home: bits. */
+#define ARTIFACTS_MAX (INT64_C(10) << 30)   /* artifacts_max, where nothing says otherwise */
+
 enum { RESULTS_ARTIFACTS = 1, RESULTS_WORK_ITEMS = 2, RESULTS_LOG = 4, RESULTS_ALL = 7 };
 
 enum work_items { WORK_ITEMS_UNSET, WORK_ITEMS_API, WORK_ITEMS_FILE };
@@ -104,6 +106,7 @@ struct process_config {
     int64_t timeout_ms;         /* 0: none */
     int64_t kill_grace_ms;
     struct words artifacts;     /* globs relative to the step's folder */
+    int64_t artifacts_max;      /* bytes of all files of a run; 0: no limit */
     int64_t overlap;            /* enum overlap; OVERLAP_UNSET when not set */
     int64_t max_parallel;       /* 0: what the overlap policy says */
     int64_t queue_limit;

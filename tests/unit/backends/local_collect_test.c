@@ -500,6 +500,37 @@ static void collected_twice(void **state)
     assert_file(s, "out/artifacts/main/a", "x\n");
 }
 
+/* Any number of files of one name: the next number is known, and not looked for from the first one. */
+static void one_name_many_times(void **state)
+{
+    struct shop *s = *state;
+
+    shop_script(s, "for i in 1 2 3 4; do mkdir output/$i; echo $i >output/$i/a.txt; done; echo x >output/a-3.txt");
+    shop_run(s, NULL, NULL);
+    shop_collect(s, NULL);
+    assert_int_equal(s->told.status, 0);
+    assert_int_equal(json_array_size(s->told.collection.artifacts), 5);
+    assert_file(s, "out/artifacts/main/a.txt", "1\n");
+    assert_file(s, "out/artifacts/main/a-2.txt", "2\n");
+    assert_file(s, "out/artifacts/main/a-3.txt", "3\n");
+    assert_file(s, "out/artifacts/main/a-4.txt", "4\n");
+    assert_file(s, "out/artifacts/main/a-3-2.txt", "x\n");
+}
+
+/* Whose console it was has no say in its size: it is a file like any other. */
+static void a_console_that_was_made_too_big(void **state)
+{
+    struct shop *s = *state;
+
+    shop_script(s, "truncate -s 2T ../console.log; ln ../console.log ../other; echo x >output/a");
+    shop_run(s, NULL, NULL);
+    shop_collect(s, NULL);
+    assert_int_equal(s->told.status, 0);
+    assert_true(shop_notes(s, "console.log is too big"));
+    assert_false(shop_has(s, "out/console.log"));
+    assert_file(s, "out/artifacts/main/a", "x\n");
+}
+
 static void a_run_that_never_was(void **state)
 {
     struct shop *s = *state;
@@ -549,6 +580,8 @@ int main(void)
         TEST(output_that_is_no_list),
         TEST(only_what_is_wanted),
         TEST(collected_twice),
+        TEST(one_name_many_times),
+        TEST(a_console_that_was_made_too_big),
         TEST(a_run_that_never_was),
         TEST(nowhere_to_put_it),
     };

@@ -12,6 +12,7 @@ BASE_TESTS = \
 	tests/unit/base/units_edge_test \
 	tests/unit/base/file_edge_test \
 	tests/unit/base/buf_test \
+	tests/unit/base/file_copy_test \
 	tests/unit/base/file_name_test \
 	tests/unit/base/form_test \
 	tests/unit/base/heap_test \
@@ -25,6 +26,8 @@ check_PROGRAMS += $(BASE_TESTS)
 TESTS += $(BASE_TESTS)
 tests_unit_base_buf_test_SOURCES = tests/unit/base/buf_test.c
 tests_unit_base_buf_test_LDADD = $(UNIT_LIBS)
+tests_unit_base_file_copy_test_SOURCES = tests/unit/base/file_copy_test.c
+tests_unit_base_file_copy_test_LDADD = $(UNIT_LIBS)
 tests_unit_base_file_name_test_SOURCES = tests/unit/base/file_name_test.c
 tests_unit_base_file_name_test_LDADD = $(UNIT_LIBS)
 tests_unit_base_form_test_SOURCES = tests/unit/base/form_test.c
