@@ -206,43 +206,95 @@ int file_write_unsynced(const char *path, const void *bytes, size_t len, mode_t 
     return error_errno(err, errnum, "cannot write %s", path);
 }
 
+/* --- removing ----------------------------------------------------------------------------------------------------- */
+
+/* So many folders are opened one in the other. What lies deeper is moved up and has its turn there: a run may have made folders
+ * of any depth, and there are only so many descriptors. */
+#define REMOVE_DEPTH 8
+
+struct removing {
+    int top;               /* the folder that goes, with all that is in it */
+    unsigned long moved;   /* so many were moved up into it */
+    unsigned long number;  /* of the name to try next */
+};
+
 /* A folder of a run may have been made unreadable by the run itself: it is ours to remove all the same. */
-static int open_to_remove(int parent, const char *name)
+static DIR *open_to_remove(int parent, const char *name)
 {
     const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-    int fd = openat(parent, name, flags);
+    int fd = openat(parent, name, flags), errnum;
+    DIR *dir;
 
     if (fd < 0 && errno == EACCES && fchmodat(parent, name, 0700, AT_SYMLINK_NOFOLLOW) == 0)
         fd = openat(parent, name, flags);
-    if (fd >= 0)
-        (void)fchmod(fd, 0700);
-    return fd;
+    if (fd < 0)
+        return NULL;
+    (void)fchmod(fd, 0700);
+    dir = fdopendir(fd);
+    if (dir != NULL)
+        return dir;
+    errnum = errno;
+    (void)close(fd);
+    errno = errnum;
+    return NULL;
 }
 
-static int remove_below(int parent, const char *name)
+/* 0 or an errno. A name that is taken, by one that was moved before or by the run itself, is passed over. */
+static int move_up(struct removing *r, int parent, const char *name)
 {
-    int fd = open_to_remove(parent, name);
-    struct dirent *entry;
-    int errnum = 0;
-    DIR *dir;
+    bool unlocked = false;
+    char to[32];
 
-    if (fd < 0)
-        return errno == ENOTDIR || errno == ELOOP ? (unlinkat(parent, name, 0) == 0 ? 0 : errno) : errno;
-    dir = fdopendir(fd);
-    if (dir == NULL) {
-        errnum = errno;
-        (void)close(fd);
-        return errnum;
+    for (;;) {
+        (void)snprintf(to, sizeof to, ".deep-%lu", r->number++);
+        if (renameat(parent, name, r->top, to) == 0) {
+            r->moved++;
+            return 0;
+        }
+        if (errno == EACCES && !unlocked && fchmodat(parent, name, 0700, AT_SYMLINK_NOFOLLOW) == 0)
+            unlocked = true;
+        else if (errno != EEXIST && errno != ENOTEMPTY && errno != ENOTDIR)
+            return errno;
     }
-    while (errnum == 0 && (errno = 0, entry = readdir(dir)) != NULL) {
+}
+
+static int remove_below(struct removing *r, int parent, const char *name, int depth);
+
+static int empty_folder(struct removing *r, DIR *dir, int depth)
+{
+    struct dirent *entry;
+    int errnum;
+
+    while ((errno = 0, entry = readdir(dir)) != NULL) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
-        if (entry->d_type != DT_DIR && unlinkat(fd, entry->d_name, 0) == 0)
+        if (entry->d_type != DT_DIR && unlinkat(dirfd(dir), entry->d_name, 0) == 0)
             continue;
-        errnum = remove_below(fd, entry->d_name);
+        errnum = remove_below(r, dirfd(dir), entry->d_name, depth + 1);
+        if (errnum != 0)
+            return errnum;
     }
-    if (errnum == 0)
-        errnum = errno;
+    return errno;
+}
+
+static int remove_below(struct removing *r, int parent, const char *name, int depth)
+{
+    unsigned long before;
+    int errnum;
+    DIR *dir;
+
+    if (depth > REMOVE_DEPTH)
+        return unlinkat(parent, name, AT_REMOVEDIR) == 0 ? 0 : move_up(r, parent, name);
+    dir = open_to_remove(parent, name);
+    if (dir == NULL)
+        return errno == ENOTDIR || errno == ELOOP ? (unlinkat(parent, name, 0) == 0 ? 0 : errno) : errno;
+    if (depth == 0)
+        r->top = dirfd(dir);
+    do {
+        before = r->moved;
+        rewinddir(dir);
+        errnum = empty_folder(r, dir, depth);
+    } while (errnum == 0 && depth == 0 && r->moved > before);
     (void)closedir(dir);
     if (errnum == 0 && unlinkat(parent, name, AT_REMOVEDIR) != 0)
         errnum = errno;
@@ -251,7 +303,8 @@ static int remove_below(int parent, const char *name)
 
 int file_remove_tree(const char *path, struct error *err)
 {
-    int errnum = remove_below(AT_FDCWD, path);
+    struct removing r = { .top = -1 };
+    int errnum = remove_below(&r, AT_FDCWD, path, 0);
 
     if (errnum == 0 || errnum == ENOENT)
         return 0;

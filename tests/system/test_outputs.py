@@ -78,3 +78,14 @@ def test_notes_are_not_as_many_as_a_run_likes(daemon):
     record = daemon.run_and_wait("links")
     assert [a["name"] for a in record["artifacts"]] == ["kept"]
     assert len(record["notes"]) == 101 and record["notes"][-1] == "4900 more like these", record["notes"][-3:]
+
+
+def test_a_retried_run_that_left_deep_folders_is_started_again(daemon):
+    deep = "import os\nfor _ in range(700): os.mkdir('d'); os.chdir('d')"
+    daemon.wrap = ["/bin/sh", "-c", 'ulimit -n 300; exec "$@"', "sh"]
+    (daemon.folder / "deep.py").write_text(deep)
+    daemon.start(processes(deep=(f"/usr/bin/python3 {daemon.folder}/deep.py; [ $$BELFRY_ATTEMPT = 2 ]", "retries = 1\nretry_delay = 100ms")))
+    record = daemon.run_and_wait("deep")
+    assert record["state"] == "completed" and record["attempt"] == 2, record
+    runs = daemon.folder / "state" / "runs"
+    until(lambda: list(runs.iterdir()) == [], "its folder is removed")

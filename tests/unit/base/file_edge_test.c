@@ -184,6 +184,60 @@ static void a_tree_goes_with_all_that_is_odd_in_it(void **state)
     check_text("beside/keep", "keep");
 }
 
+static void make_in(int dir, const char *name, bool is_folder)
+{
+    int fd = is_folder ? mkdirat(dir, name, 0700) : openat(dir, name, O_WRONLY | O_CREAT | O_EXCL, 0600);
+
+    assert_true(fd >= 0);
+    if (!is_folder)
+        (void)close(fd);
+}
+
+/* A folder in a folder, so many times, every tenth with something beside it, every hundredth locked. */
+static void make_deep(const char *name, int depth)
+{
+    int at, below;
+
+    assert_int_equal(mkdir(in(name), 0700), 0);
+    at = open(in(name), O_RDONLY | O_DIRECTORY);
+    make_in(at, ".deep-0", true);     /* a name that removing could come to */
+    make_in(at, ".deep-0/x", true);
+    make_in(at, ".deep-1", false);
+    for (int i = 0; i < depth; i++) {
+        assert_true(at >= 0);
+        make_in(at, "d", true);
+        if (i % 10 == 0) {
+            make_in(at, "empty", true);
+            make_in(at, "file", false);
+        }
+        below = openat(at, "d", O_RDONLY | O_DIRECTORY);
+        if (i % 100 == 99)
+            assert_int_equal(fchmod(at, 0), 0);
+        (void)close(at);
+        at = below;
+    }
+    (void)close(at);
+}
+
+/* What a run has made decides neither how many descriptors its removal takes nor how much of the stack. */
+static void a_tree_of_any_depth_goes(void **state)
+{
+    struct rlimit before, few;
+    struct error err;
+    struct stat st;
+    int status;
+
+    (void)state;
+    make_deep("deep", 5000);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few = (struct rlimit) { .rlim_cur = 20, .rlim_max = before.rlim_max };
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    status = file_remove_tree(in("deep"), &err);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(status, 0);
+    assert_int_equal(lstat(in("deep"), &st), -1);
+}
+
 /* Root notices no lock: it is somebody else who has to remove what a run of theirs has locked. */
 static void a_folder_locked_by_its_owner_goes_too(void **state)
 {
@@ -211,6 +265,8 @@ static void a_folder_locked_by_its_owner_goes_too(void **state)
                 _exit(2);
             gone = gone && file_remove_tree(in("theirs/a"), &err) == 0 && access(in("theirs/a"), F_OK) != 0;
         }
+        make_deep("theirs/deep", 300);
+        gone = gone && file_remove_tree(in("theirs/deep"), &err) == 0 && access(in("theirs/deep"), F_OK) != 0;
         _exit(gone ? 0 : 3);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
@@ -290,6 +346,7 @@ int main(void)
         cmocka_unit_test(only_regular_files_are_read),
         cmocka_unit_test(folders_stand_on_folders),
         cmocka_unit_test(a_tree_goes_with_all_that_is_odd_in_it),
+        cmocka_unit_test(a_tree_of_any_depth_goes),
         cmocka_unit_test(a_folder_locked_by_its_owner_goes_too),
         cmocka_unit_test(a_copy_is_byte_for_byte),
         cmocka_unit_test(opening_below_stays_below_and_leaves_nothing_open),
