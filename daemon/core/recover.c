@@ -79,6 +79,21 @@ void engine_resume(struct engine *engine, struct instant now)
     lanes_pump(engine, now);
 }
 
+void engine_take_up(struct engine *engine, struct instant now, const char *workspace)
+{
+    struct open_run *run, *next;
+
+    engine->now = now;
+    HASH_ITER(hh, engine->runs, run, next) {
+        if (!run->on_disk || strcmp(run->rec.workspace, workspace) != 0)
+            continue;
+        if (run->rec.state == RUN_STARTING)
+            engine->world.find(engine->world.data, &run->rec);
+        else if (run->rec.state == RUN_RUNNING)
+            run_follow(engine, run);
+    }
+}
+
 static void overdue(struct engine *e, struct open_run *run, struct instant now)
 {
     if (run->rec.stop_as == RUN_QUEUED) {

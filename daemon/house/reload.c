@@ -46,6 +46,7 @@ static int configure_engine(struct house *h, const struct config *c)
 int house_configure(struct house *h, struct config *config, struct error *err)
 {
     struct config *before = h->config;
+    size_t homes = h->home_count;
     int status = syslog_configure(h->syslog, &config->syslog, config->daemon.results_dir, err);
 
     if (status == 0)
@@ -55,6 +56,8 @@ int house_configure(struct house *h, struct config *config, struct error *err)
     if (configure_engine(h, config) != 0)
         return error_set(err, BF_ENOMEM, "out of memory");
     h->config = config_hold(config);
+    for (size_t i = homes; i < h->home_count; i++)   /* one that was gone may have left runs */
+        engine_take_up(h->engine, time_now(), h->homes[i].workspace);
     status = clock_configure(h->clock, config, err);
     if (status == 0)
         status = watch_configure(h->watches, config, err);

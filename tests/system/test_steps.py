@@ -743,6 +743,28 @@ def test_a_batch_with_one_item_that_cannot_be_had_changes_nothing(api):
     assert failed_items(api, run) == failed and api.daemon.run(run)["state"] == "failed"
 
 
+def test_a_workspace_that_comes_back_takes_its_runs_up(daemon):
+    away = """
+[workspace two]
+type = local
+[process far]
+workspace = two
+shell = yes
+command = echo begun > {0}/begun; while [ ! -e {0}/go ]; do sleep 0.05; done
+""".format(daemon.folder)
+    near = "[process near]\nworkspace = here\ncommand = true\n"
+    daemon.start(away + near)
+    run = daemon.begin("far")
+    until(lambda: daemon.run(run)["state"] == "running", "it runs")
+    daemon.stop()
+    daemon.start(near)
+    (daemon.folder / "go").touch()
+    assert daemon.run(run)["state"] == "running"
+    daemon.configure(away + near)
+    assert daemon.api("POST", "/belfry/v1/reload").status == 200
+    assert daemon.ended(run)["state"] == "completed"
+
+
 def test_a_reason_looks_like_nothing_else(steps):
     run = steps.begin("slow")
     until(lambda: (steps.folder / "begun").exists(), "it runs")

@@ -153,6 +153,9 @@ void engine_hold(struct engine *engine, bool hold);
 int engine_recover(struct engine *engine, const struct run_record *run);
 void engine_resume(struct engine *engine, struct instant now);
 
+/* A workspace is there again that the world had no backend for: what was ordered of its runs is ordered once more. */
+void engine_take_up(struct engine *engine, struct instant now, const char *workspace);
+
 /* The backend wants `memo` on disk with the run before it goes on; done(data, status) then: 0, or BF_ECANCELED when the
  * run is no longer starting. */
 void engine_write_memo(struct engine *engine, const char *run_id, const char *memo, void (*done)(void *data, int status),
