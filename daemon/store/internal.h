@@ -4,6 +4,7 @@
  *   journal.c  opening, closing, handing over between threads    schema.c   tables
  *   write.c    the writing thread: group commit                  records.c  one statement a record kind
  *   read.c     the reading thread                                rows.c     rows to run records; the reads at start
+ *   records_refuse.c  what refuses a commit                      records_prune.c  forgetting what is over
  */
 #ifndef BELFRY_STORE_INTERNAL_H
 #define BELFRY_STORE_INTERNAL_H
@@ -90,6 +91,8 @@ int records_run(struct journal *j, enum statement st);
 /* A living claim among the commit's: true, with its run in commit->existing. */
 bool records_claimed(struct journal *j, struct commit *commit, int *sqlite_code);
 /* Applies all records: SQLITE_DONE, or the failure (the caller undoes). */
+void records_text(sqlite3_stmt *st, int at, const char *value);   /* bound until the next step; NULL: null */
+void records_bind_claim(sqlite3_stmt *st, const struct record *r);
 int records_apply(struct journal *j, const struct commit *commit);
 size_t records_prune(struct journal *j, const struct prune *p);
 

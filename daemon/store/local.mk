@@ -3,6 +3,8 @@ libbelfry_a_SOURCES += \
 	daemon/store/journal.c \
 	daemon/store/read.c \
 	daemon/store/records.c \
+	daemon/store/records_prune.c \
+	daemon/store/records_refuse.c \
 	daemon/store/rows.c \
 	daemon/store/schema.c \
 	daemon/store/write.c

@@ -4,10 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "belfry/base/id.h"
 #include "internal.h"
-
-#define DAY_MS (24 * 60 * 60 * INT64_C(1000))
 
 static const char *const sql[ST_COUNT] = {
     [ST_BEGIN] = "BEGIN IMMEDIATE",
@@ -123,7 +120,7 @@ int records_run(struct journal *j, enum statement st)
     return rc;
 }
 
-static void text(sqlite3_stmt *st, int at, const char *value)
+void records_text(sqlite3_stmt *st, int at, const char *value)
 {
     if (value != NULL)
         (void)sqlite3_bind_text(st, at, value, -1, SQLITE_STATIC);
@@ -137,11 +134,11 @@ static int put_run(struct journal *j, enum statement which, const struct run_rec
     const int64_t numbers[] = { r->overlap, r->state, r->outcome, r->attempt, r->failures, r->accepted_ms, r->due_ms,
         r->not_before_ms, r->started_ms, r->ended_ms };
 
-    text(st, 1, r->id);
-    text(st, 2, r->process);
-    text(st, 3, r->workspace);
+    records_text(st, 1, r->id);
+    records_text(st, 2, r->process);
+    records_text(st, 3, r->workspace);
     (void)sqlite3_bind_int(st, 4, (int)r->trigger_kind);
-    text(st, 5, r->trigger_name);
+    records_text(st, 5, r->trigger_name);
     for (int i = 0; i < 10; i++)
         (void)sqlite3_bind_int64(st, 6 + i, numbers[i]);
     if (r->has_exit_code)
@@ -150,14 +147,14 @@ static int put_run(struct journal *j, enum statement which, const struct run_rec
         (void)sqlite3_bind_null(st, 16);
     (void)sqlite3_bind_int(st, 17, r->unconfirmed);
     (void)sqlite3_bind_int(st, 18, (int)r->stop_as);
-    text(st, 19, r->backend_state);
-    text(st, 20, r->error_code);
-    text(st, 21, r->error_message);
-    text(st, 22, r->memo);
-    text(st, 23, r->remote_id);
-    text(st, 24, r->remote_url);
-    text(st, 25, r->reason);
-    text(st, 26, r->result);
+    records_text(st, 19, r->backend_state);
+    records_text(st, 20, r->error_code);
+    records_text(st, 21, r->error_message);
+    records_text(st, 22, r->memo);
+    records_text(st, 23, r->remote_id);
+    records_text(st, 24, r->remote_url);
+    records_text(st, 25, r->reason);
+    records_text(st, 26, r->result);
     (void)sqlite3_bind_int(st, 27, (int)r->drain);
     return records_run(j, which);
 }
@@ -175,9 +172,9 @@ static int add_run(struct journal *j, const struct record *r)
 
     if (rc != SQLITE_DONE)
         return rc;
-    text(st, 1, r->run->id);
-    text(st, 2, r->event);
-    text(st, 3, r->input);
+    records_text(st, 1, r->run->id);
+    records_text(st, 2, r->event);
+    records_text(st, 3, r->input);
     return records_run(j, ST_TEXTS_ADD);
 }
 
@@ -186,15 +183,15 @@ static int put_pair(struct journal *j, enum statement which, const char *a, cons
 {
     sqlite3_stmt *st = j->statements[which];
 
-    text(st, 1, a);
-    text(st, 2, b);
+    records_text(st, 1, a);
+    records_text(st, 2, b);
     if (value != NULL)
         (void)sqlite3_bind_int64(st, 3, *value);
     return records_run(j, which);
 }
 
 /* 128 bits of SHA-256 over scope and key: two claims never meet by chance. */
-static void bind_claim(sqlite3_stmt *st, const struct record *r)
+void records_bind_claim(sqlite3_stmt *st, const struct record *r)
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
@@ -211,8 +208,8 @@ static int put_claim(struct journal *j, const struct record *r)
 {
     sqlite3_stmt *st = j->statements[ST_CLAIM_PUT];
 
-    bind_claim(st, r);
-    text(st, 2, r->run_id);
+    records_bind_claim(st, r);
+    records_text(st, 2, r->run_id);
     (void)sqlite3_bind_int64(st, 3, r->value);
     return records_run(j, ST_CLAIM_PUT);
 }
@@ -227,11 +224,11 @@ static int put_file(struct journal *j, const struct record *r)
 {
     sqlite3_stmt *st = j->statements[ST_FILE_PUT];
 
-    text(st, 1, r->scope);
+    records_text(st, 1, r->scope);
     path(st, r->key);
-    text(st, 3, r->identity);
+    records_text(st, 3, r->identity);
     (void)sqlite3_bind_int64(st, 4, r->value);
-    text(st, 5, r->run_id);
+    records_text(st, 5, r->run_id);
     return records_run(j, ST_FILE_PUT);
 }
 
@@ -239,7 +236,7 @@ static int drop_file(struct journal *j, const struct record *r)
 {
     enum statement which = r->key != NULL ? ST_FILE_DROP : ST_FILES_DROP;
 
-    text(j->statements[which], 1, r->scope);
+    records_text(j->statements[which], 1, r->scope);
     if (r->key != NULL)
         path(j->statements[which], r->key);
     return records_run(j, which);
@@ -249,28 +246,28 @@ static int put_item(struct journal *j, enum statement which, const struct item_r
 {
     sqlite3_stmt *st = j->statements[which];
 
-    text(st, 1, item->id);
-    text(st, 2, item->workspace);
-    text(st, 3, item->process);
+    records_text(st, 1, item->id);
+    records_text(st, 2, item->workspace);
+    records_text(st, 3, item->process);
     (void)sqlite3_bind_int64(st, 4, item->created_ms);
     (void)sqlite3_bind_int64(st, 5, item->updated_ms);
-    text(st, 6, item->payload);
-    text(st, 7, item->run_id[0] != '\0' ? item->run_id : NULL);
+    records_text(st, 6, item->payload);
+    records_text(st, 7, item->run_id[0] != '\0' ? item->run_id : NULL);
     (void)sqlite3_bind_int(st, 8, item->step);
     (void)sqlite3_bind_int(st, 9, (int)item->state);
-    text(st, 10, item->step_run[0] != '\0' ? item->step_run : NULL);
-    text(st, 11, item->parent[0] != '\0' ? item->parent : NULL);
+    records_text(st, 10, item->step_run[0] != '\0' ? item->step_run : NULL);
+    records_text(st, 11, item->parent[0] != '\0' ? item->parent : NULL);
     (void)sqlite3_bind_int(st, 12, item->told);
     (void)sqlite3_bind_int(st, 13, (int)item->exception);
-    text(st, 14, item->exception_code);
-    text(st, 15, item->exception_message);
+    records_text(st, 14, item->exception_code);
+    records_text(st, 15, item->exception_message);
     return records_run(j, which);
 }
 
 static int drop_item(struct journal *j, const char *id)
 {
-    text(j->statements[ST_ITEM_DROP], 1, id);
-    text(j->statements[ST_ITEM_FILES_DROP], 1, id);
+    records_text(j->statements[ST_ITEM_DROP], 1, id);
+    records_text(j->statements[ST_ITEM_FILES_DROP], 1, id);
     if (records_run(j, ST_ITEM_DROP) != SQLITE_DONE)
         return SQLITE_ERROR;
     return records_run(j, ST_ITEM_FILES_DROP);
@@ -281,10 +278,10 @@ static int put_step_run(struct journal *j, const struct step_record *r)
     sqlite3_stmt *st = j->statements[ST_STEP_RUN];
     const int64_t numbers[] = { (int64_t)r->state, r->attempt, r->created_ms, r->started_ms, r->ended_ms };
 
-    text(st, 1, r->id);
-    text(st, 2, r->run_id);
+    records_text(st, 1, r->id);
+    records_text(st, 2, r->run_id);
     (void)sqlite3_bind_int(st, 3, r->step);
-    text(st, 4, r->name);
+    records_text(st, 4, r->name);
     for (int i = 0; i < 5; i++)
         (void)sqlite3_bind_int64(st, 5 + i, numbers[i]);
     if (r->has_exit_code)
@@ -293,8 +290,8 @@ static int put_step_run(struct journal *j, const struct step_record *r)
         (void)sqlite3_bind_null(st, 10);
     (void)sqlite3_bind_int(st, 11, r->forgiven);
     (void)sqlite3_bind_int(st, 12, r->spoke);
-    text(st, 13, r->error_code);
-    text(st, 14, r->error_message);
+    records_text(st, 13, r->error_code);
+    records_text(st, 14, r->error_message);
     return records_run(j, ST_STEP_RUN);
 }
 
@@ -302,9 +299,9 @@ static int put_item_file(struct journal *j, const struct item_file *f)
 {
     sqlite3_stmt *st = j->statements[ST_ITEM_FILE];
 
-    text(st, 1, f->id);
-    text(st, 2, f->item);
-    text(st, 3, f->name);
+    records_text(st, 1, f->id);
+    records_text(st, 2, f->item);
+    records_text(st, 3, f->name);
     (void)sqlite3_bind_int64(st, 4, f->size);
     (void)sqlite3_bind_int(st, 5, f->there);
     return records_run(j, ST_ITEM_FILE);
@@ -314,10 +311,10 @@ static int add_key(struct journal *j, const struct key_record *k)
 {
     sqlite3_stmt *st = j->statements[ST_KEY_ADD];
 
-    text(st, 1, k->id);
-    text(st, 2, k->name);
-    text(st, 3, k->workspace);
-    text(st, 4, k->permissions);
+    records_text(st, 1, k->id);
+    records_text(st, 2, k->name);
+    records_text(st, 3, k->workspace);
+    records_text(st, 4, k->permissions);
     (void)sqlite3_bind_blob(st, 5, k->digest, sizeof k->digest, SQLITE_STATIC);
     if (k->sealed != NULL)
         (void)sqlite3_bind_blob(st, 6, k->sealed, (int)k->sealed_len, SQLITE_STATIC);
@@ -332,9 +329,9 @@ static int edit_key(struct journal *j, const struct key_record *k)
 {
     sqlite3_stmt *st = j->statements[ST_KEY_SET];
 
-    text(st, 1, k->id);
-    text(st, 2, k->name);
-    text(st, 3, k->permissions);
+    records_text(st, 1, k->id);
+    records_text(st, 2, k->name);
+    records_text(st, 3, k->permissions);
     if (k->expires_ms != KEY_EXPIRES_STAYS)
         (void)sqlite3_bind_int64(st, 4, k->expires_ms);
     else
@@ -346,7 +343,7 @@ static int put_key_use(struct journal *j, const struct key_record *k)
 {
     sqlite3_stmt *st = j->statements[ST_KEY_USED];
 
-    text(st, 1, k->id);
+    records_text(st, 1, k->id);
     (void)sqlite3_bind_int64(st, 2, k->last_used_ms);
     (void)sqlite3_bind_int64(st, 3, (sqlite3_int64)k->uses);
     return records_run(j, ST_KEY_USED);
@@ -356,11 +353,11 @@ static int add_hook(struct journal *j, const struct hook_record *h)
 {
     sqlite3_stmt *st = j->statements[ST_HOOK_ADD];
 
-    text(st, 1, h->id);
-    text(st, 2, h->workspace);
-    text(st, 3, h->process);
+    records_text(st, 1, h->id);
+    records_text(st, 2, h->workspace);
+    records_text(st, 3, h->process);
     (void)sqlite3_bind_int(st, 4, (int)h->events);
-    text(st, 5, h->endpoint);
+    records_text(st, 5, h->endpoint);
     (void)sqlite3_bind_int64(st, 6, h->created_ms);
     return records_run(j, ST_HOOK_ADD);
 }
@@ -369,8 +366,8 @@ static int add_callback(struct journal *j, const struct callback_record *c)
 {
     sqlite3_stmt *st = j->statements[ST_CALLBACK_ADD];
 
-    text(st, 1, c->run_id);
-    text(st, 2, c->url);
+    records_text(st, 1, c->run_id);
+    records_text(st, 2, c->url);
     (void)sqlite3_bind_int(st, 3, (int)c->events);
     (void)sqlite3_bind_blob(st, 4, c->sealed, (int)c->sealed_len, SQLITE_STATIC);
     return records_run(j, ST_CALLBACK_ADD);
@@ -380,12 +377,12 @@ static int put_delivery(struct journal *j, enum statement which, const struct de
 {
     sqlite3_stmt *st = j->statements[which];
 
-    text(st, 1, d->id);
+    records_text(st, 1, d->id);
     if (which == ST_DELIVERY_ADD) {
-        text(st, 2, d->hook_id);
-        text(st, 3, d->run_id);
-        text(st, 4, d->url);
-        text(st, 5, d->body);
+        records_text(st, 2, d->hook_id);
+        records_text(st, 3, d->run_id);
+        records_text(st, 4, d->url);
+        records_text(st, 5, d->body);
         (void)sqlite3_bind_int64(st, 6, d->created_ms);
     }
     (void)sqlite3_bind_int64(st, 7, d->next_ms);
@@ -397,9 +394,9 @@ static int add_asset(struct journal *j, const struct asset_record *a)
 {
     sqlite3_stmt *st = j->statements[ST_ASSET_ADD];
 
-    text(st, 1, a->id);
-    text(st, 2, a->workspace);
-    text(st, 3, a->name);
+    records_text(st, 1, a->id);
+    records_text(st, 2, a->workspace);
+    records_text(st, 3, a->name);
     (void)sqlite3_bind_int64(st, 4, a->created_ms);
     return records_run(j, ST_ASSET_ADD);
 }
@@ -408,9 +405,9 @@ static int put_upload(struct journal *j, const struct asset_upload *u)
 {
     sqlite3_stmt *st = j->statements[ST_ASSET_UPLOAD];
 
-    text(st, 1, u->id);
-    text(st, 2, u->asset);
-    text(st, 3, u->content_type);
+    records_text(st, 1, u->id);
+    records_text(st, 2, u->asset);
+    records_text(st, 3, u->content_type);
     (void)sqlite3_bind_int(st, 4, (int)u->state);
     (void)sqlite3_bind_int64(st, 5, u->created_ms);
     return records_run(j, ST_ASSET_UPLOAD);
@@ -420,9 +417,9 @@ static int put_asset_file(struct journal *j, const struct asset_upload *u)
 {
     sqlite3_stmt *st = j->statements[ST_ASSET_FILE];
 
-    text(st, 1, u->id);
-    text(st, 2, u->content_type);
-    text(st, 3, u->asset);
+    records_text(st, 1, u->id);
+    records_text(st, 2, u->content_type);
+    records_text(st, 3, u->asset);
     return records_run(j, ST_ASSET_FILE);
 }
 
@@ -435,8 +432,8 @@ static int take_upload(struct journal *j, const struct asset_upload *u)
 
 static int drop_asset(struct journal *j, const char *id)
 {
-    text(j->statements[ST_ASSET_DROP], 1, id);
-    text(j->statements[ST_ASSET_UPLOADS_DROP], 1, id);
+    records_text(j->statements[ST_ASSET_DROP], 1, id);
+    records_text(j->statements[ST_ASSET_UPLOADS_DROP], 1, id);
     if (records_run(j, ST_ASSET_DROP) != SQLITE_DONE)
         return SQLITE_ERROR;
     return records_run(j, ST_ASSET_UPLOADS_DROP);
@@ -444,7 +441,7 @@ static int drop_asset(struct journal *j, const char *id)
 
 static int drop(struct journal *j, enum statement which, const char *id)
 {
-    text(j->statements[which], 1, id);
+    records_text(j->statements[which], 1, id);
     return records_run(j, which);
 }
 
@@ -546,104 +543,4 @@ int records_apply(struct journal *j, const struct commit *commit)
     for (size_t i = 0; i < commit->count && rc == SQLITE_DONE; i++)
         rc = apply(j, &commit->records[i]);
     return rc;
-}
-
-/* The query whose row refuses the record; NULL: nothing does. */
-static sqlite3_stmt *refusal_of(struct journal *j, const struct record *r)
-{
-    sqlite3_stmt *st;
-
-    switch (r->kind) {
-    case RECORD_CLAIM:
-        st = j->statements[ST_CLAIM_GET];
-        bind_claim(st, r);
-        (void)sqlite3_bind_int64(st, 2, r->now_ms);
-        return st;
-    case RECORD_RUN_DROP:
-        st = j->statements[ST_RUN_UNTOLD];
-        text(st, 1, r->key);
-        return st;
-    case RECORD_ITEM_TAKE:
-        st = j->statements[ST_ITEM_TAKEN];
-        text(st, 1, r->key);
-        (void)sqlite3_bind_int(st, 2, 0);
-        return st;
-    case RECORD_ITEM_MOVE:
-    case RECORD_ITEM_DROP:
-        if (r->item->step != ITEM_WAITS)   /* its flow knows where it is */
-            return NULL;
-        st = j->statements[ST_ITEM_TAKEN];
-        text(st, 1, r->item->id);
-        (void)sqlite3_bind_int(st, 2, 1);
-        return st;
-    case RECORD_ITEM_FILE_CAME:
-        st = j->statements[ST_ITEM_FILE_AWAITED];
-        text(st, 1, r->item_file->id);
-        text(st, 2, r->item->run_id[0] != '\0' ? r->item->run_id : NULL);
-        (void)sqlite3_bind_int64(st, 3, r->value);
-        text(st, 4, r->item->step_run);
-        (void)sqlite3_bind_int(st, 5, (int)r->item->state);
-        return st;
-    case RECORD_ASSET_ADD:
-        st = j->statements[ST_ASSET_GET];
-        text(st, 1, r->asset->workspace);
-        text(st, 2, r->asset->name);
-        return st;
-    case RECORD_ASSET_CAME:
-        st = j->statements[ST_ASSET_AWAITED];
-        text(st, 1, r->upload->id);
-        return st;
-    default:
-        return NULL;
-    }
-}
-
-bool records_claimed(struct journal *j, struct commit *commit, int *sqlite_code)
-{
-    bool claimed = false;
-
-    *sqlite_code = SQLITE_DONE;
-    for (size_t i = 0; i < commit->count && !claimed; i++) {
-        sqlite3_stmt *st = refusal_of(j, &commit->records[i]);
-
-        if (st == NULL)
-            continue;
-        *sqlite_code = sqlite3_step(st);
-        if (*sqlite_code == SQLITE_ROW) {
-            const char *id = (const char *)sqlite3_column_text(st, 0);
-
-            (void)snprintf(commit->existing, sizeof commit->existing, "%s", id != NULL ? id : "");
-            *sqlite_code = SQLITE_DONE;
-            claimed = true;
-        }
-        (void)sqlite3_reset(st);
-        if (*sqlite_code != SQLITE_DONE)
-            return false;
-    }
-    return claimed;
-}
-
-size_t records_prune(struct journal *j, const struct prune *p)
-{
-    int rc = records_run(j, ST_BEGIN);
-    char day_old[ID_SIZE];
-    size_t count = 0;
-
-    id_make(p->now_ms - DAY_MS, (const uint8_t[10]) { 0 }, day_old);
-    for (enum statement i = ST_PRUNE_RUNS; i <= ST_PRUNE_UPLOADS && rc == SQLITE_DONE; i++) {
-        sqlite3_stmt *st = j->statements[i];
-
-        (void)sqlite3_bind_int64(st, 1, (sqlite3_int64)p->limit);   /* each takes what it knows */
-        (void)sqlite3_bind_int64(st, 2, p->until_ms);
-        (void)sqlite3_bind_int64(st, 3, p->now_ms);
-        text(st, 4, day_old);
-        rc = records_run(j, i);
-        if (rc == SQLITE_DONE && (size_t)sqlite3_changes(j->db) > count)
-            count = (size_t)sqlite3_changes(j->db);
-    }
-    if (rc == SQLITE_DONE && records_run(j, ST_COMMIT) == SQLITE_DONE)
-        return count;
-    if (sqlite3_get_autocommit(j->db) == 0)
-        (void)records_run(j, ST_ROLLBACK);
-    return 0;
 }
