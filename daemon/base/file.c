@@ -211,6 +211,7 @@ int file_write_unsynced(const char *path, const void *bytes, size_t len, mode_t 
 /* So many folders are opened one in the other. What lies deeper is moved up and has its turn there: a run may have made folders
  * of any depth, and there are only so many descriptors. */
 #define REMOVE_DEPTH 8
+#define REMOVE_TIMES 5   /* that a folder is gone through, as long as others put something into it */
 
 struct removing {
     int top;               /* the folder that goes, with all that is in it */
@@ -260,6 +261,7 @@ static int move_up(struct removing *r, int parent, const char *name)
 
 static int remove_below(struct removing *r, int parent, const char *name, int depth);
 
+/* What vanishes meanwhile is gone, too: a supervisor may rename a temporary file, or somebody else remove it. */
 static int empty_folder(struct removing *r, DIR *dir, int depth)
 {
     struct dirent *entry;
@@ -271,15 +273,36 @@ static int empty_folder(struct removing *r, DIR *dir, int depth)
         if (entry->d_type != DT_DIR && unlinkat(dirfd(dir), entry->d_name, 0) == 0)
             continue;
         errnum = remove_below(r, dirfd(dir), entry->d_name, depth + 1);
-        if (errnum != 0)
+        if (errnum != 0 && errnum != ENOENT)
             return errnum;
     }
     return errno;
 }
 
-static int remove_below(struct removing *r, int parent, const char *name, int depth)
+/* A folder that got something new while it was emptied is gone through again. */
+static int remove_folder(struct removing *r, DIR *dir, int parent, const char *name, int depth)
 {
     unsigned long before;
+    int errnum = 0;
+
+    for (int times = 0; times < REMOVE_TIMES; times++) {
+        do {
+            before = r->moved;
+            rewinddir(dir);
+            errnum = empty_folder(r, dir, depth);
+        } while (errnum == 0 && depth == 0 && r->moved > before);
+        if (errnum != 0 || unlinkat(parent, name, AT_REMOVEDIR) == 0)
+            return errnum;
+        errnum = errno;
+        if (errnum != ENOTEMPTY && errnum != EEXIST)
+            break;
+    }
+    return errnum;
+}
+
+/* 0 or an errno; ENOENT when the name itself is not there. */
+static int remove_below(struct removing *r, int parent, const char *name, int depth)
+{
     int errnum;
     DIR *dir;
 
@@ -290,14 +313,8 @@ static int remove_below(struct removing *r, int parent, const char *name, int de
         return errno == ENOTDIR || errno == ELOOP ? (unlinkat(parent, name, 0) == 0 ? 0 : errno) : errno;
     if (depth == 0)
         r->top = dirfd(dir);
-    do {
-        before = r->moved;
-        rewinddir(dir);
-        errnum = empty_folder(r, dir, depth);
-    } while (errnum == 0 && depth == 0 && r->moved > before);
+    errnum = remove_folder(r, dir, parent, name, depth);
     (void)closedir(dir);
-    if (errnum == 0 && unlinkat(parent, name, AT_REMOVEDIR) != 0)
-        errnum = errno;
     return errnum;
 }
 

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -238,6 +239,77 @@ static void a_tree_of_any_depth_goes(void **state)
     assert_int_equal(lstat(in("deep"), &st), -1);
 }
 
+/* What somebody else does to the folder that is being removed, just before something in it is. */
+static void (*meanwhile)(int dir, const char *name);
+static int meanwhile_times;
+
+/* In front of the C library's. */
+int unlinkat(int dir, const char *name, int flags)
+{
+    if (meanwhile != NULL)
+        meanwhile(dir, name);
+    return (int)syscall(SYS_unlinkat, dir, name, flags);
+}
+
+static void rename_the_temporary(int dir, const char *name)
+{
+    if (strcmp(name, "end.tmp") == 0)
+        (void)renameat(dir, "end.tmp", dir, "end");
+}
+
+static void take_the_temporary(int dir, const char *name)
+{
+    if (strcmp(name, "end.tmp") == 0)
+        (void)syscall(SYS_unlinkat, dir, "end.tmp", 0);
+}
+
+/* As long as there is a time left. */
+static void put_one_more(int dir, const char *name)
+{
+    char late[32];
+
+    if (strcmp(name, "sub") != 0 || meanwhile_times-- <= 0)
+        return;
+    (void)snprintf(late, sizeof late, "sub/late-%d", meanwhile_times);
+    make_in(dir, late, false);
+}
+
+static int remove_while(void (*happens)(int dir, const char *name), int times)
+{
+    static const char *const files[] = { "busy/before", "busy/sub/before", "busy/sub/end.tmp", "busy/sub/later", "busy/later" };
+    struct error err;
+    int status;
+
+    assert_int_equal(mkdir(in("busy"), 0700), 0);
+    assert_int_equal(mkdir(in("busy/sub"), 0700), 0);
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        make_in(AT_FDCWD, in(files[i]), false);
+    meanwhile_times = times;
+    meanwhile = happens;
+    status = file_remove_tree(in("busy"), &err);
+    meanwhile = NULL;
+    return status;
+}
+
+/* A supervisor may still write in a folder that goes: it renames its temporary files. */
+static void a_tree_goes_though_something_comes_and_goes_in_it_meanwhile(void **state)
+{
+    struct error err;
+    struct stat st;
+
+    (void)state;
+    assert_int_equal(remove_while(rename_the_temporary, 0), 0);
+    assert_int_equal(lstat(in("busy"), &st), -1);
+    assert_int_equal(remove_while(take_the_temporary, 0), 0);
+    assert_int_equal(lstat(in("busy"), &st), -1);
+    assert_int_equal(remove_while(put_one_more, 2), 0);
+    assert_int_equal(lstat(in("busy"), &st), -1);
+    /* It does not go on for ever, where somebody else does. */
+    assert_int_not_equal(remove_while(put_one_more, 1000), 0);
+    assert_true(meanwhile_times > 900);
+    assert_int_equal(file_remove_tree(in("busy"), &err), 0);
+}
+
 /* Root notices no lock: it is somebody else who has to remove what a run of theirs has locked. */
 static void a_folder_locked_by_its_owner_goes_too(void **state)
 {
@@ -347,6 +419,7 @@ int main(void)
         cmocka_unit_test(folders_stand_on_folders),
         cmocka_unit_test(a_tree_goes_with_all_that_is_odd_in_it),
         cmocka_unit_test(a_tree_of_any_depth_goes),
+        cmocka_unit_test(a_tree_goes_though_something_comes_and_goes_in_it_meanwhile),
         cmocka_unit_test(a_folder_locked_by_its_owner_goes_too),
         cmocka_unit_test(a_copy_is_byte_for_byte),
         cmocka_unit_test(opening_below_stays_below_and_leaves_nothing_open),
