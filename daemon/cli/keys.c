@@ -5,7 +5,7 @@
 
 #include "belfry/base/text.h"
 #include "belfry/base/time.h"
-#include "belfry/serve/permission.h"
+#include "belfry/config/permission.h"
 #include "cli.h"
 
 const struct cli_option keys_options[] = {

@@ -31,11 +31,10 @@ libbelfry_a_SOURCES += \
 	daemon/serve/keyring.c \
 	daemon/serve/keys.c \
 	daemon/serve/links.c \
-	daemon/serve/permission.c \
 	daemon/serve/runs.c \
 	daemon/serve/serve.c \
 	daemon/serve/serve_internal.h
-noinst_HEADERS += include/belfry/serve/keyring.h include/belfry/serve/permission.h include/belfry/serve/serve.h
+noinst_HEADERS += include/belfry/serve/keyring.h include/belfry/serve/serve.h
 
 # Pages become strings of the daemon's.
 EXTRA_DIST += daemon/serve/web/api.html

@@ -16,7 +16,7 @@
 
 #include "belfry/base/secret.h"
 #include "belfry/base/vault.h"
-#include "belfry/serve/permission.h"
+#include "belfry/config/permission.h"
 #include "belfry/store/journal.h"
 
 #define KEY_VALUE_LEN 45

@@ -2,8 +2,8 @@
  * What a key may do. The names are those of Control Room's API v1 ("Processes.read_runs"); the older ones ("read_runs") are
  * taken for them. Source: robocorp.com/docs/control-room/api, the permissions that each operation names.
  */
-#ifndef BELFRY_SERVE_PERMISSION_H
-#define BELFRY_SERVE_PERMISSION_H
+#ifndef BELFRY_CONFIG_PERMISSION_H
+#define BELFRY_CONFIG_PERMISSION_H
 
 #include <stdint.h>
 

@@ -1,5 +1,5 @@
 /* The names of permissions. */
-#include "belfry/serve/permission.h"
+#include "belfry/config/permission.h"
 
 #include <string.h>
 
