@@ -105,12 +105,14 @@ static int open_rooms(struct house *h, const struct config *c, struct error *err
     introduce(h);
     if ((status = evaluator_new(h->loop, &h->evaluator, err)) != 0 ||
         (status = http_client_new(h->loop, "belfry/" BELFRY_VERSION, &h->client, err)) != 0 ||
+        (status = http_client_new(h->loop, "belfry/" BELFRY_VERSION, &h->messenger, err)) != 0 ||
         (status = syslog_new(h->loop, h->journal, &c->syslog, c->daemon.results_dir, &h->syslog, err)) != 0 ||
-        (status = deliver_new(h->loop, h->journal, h->client, h->vault, &deliver_host, &h->deliver, err)) != 0 ||
+        (status = deliver_new(h->loop, h->journal, h->messenger, h->vault, &deliver_host, &h->deliver, err)) != 0 ||
         (status = clock_new(h->loop, h->journal, &h->bell, &h->clock, err)) != 0 ||
         (status = watch_new(h->loop, h->journal, &h->bell, &h->watches, err)) != 0 ||
         (status = webhook_new(h->loop, h->journal, &h->bell, &webhook_host, &h->webhooks, err)) != 0)
         return status;
+    http_client_guard(h->messenger, house_refuses, h);
     h->host.deliver = h->deliver;
     return serve_new(h->loop, &h->host, &h->serve, err);
 }
@@ -217,7 +219,7 @@ static void close_rest(struct house *h)
 static void close_doors(struct house *h)
 {
     h->storey = STOREY_HANDS;
-    h->closing = 5 + h->home_count;
+    h->closing = 6 + h->home_count;
     deliver_close(h->deliver, storey_closed, h);
     keyring_close(h->keyring, storey_closed, h);
     http_server_close(h->server, storey_closed, h);
@@ -225,6 +227,7 @@ static void close_doors(struct house *h)
     for (size_t i = 0; i < h->home_count; i++)
         h->homes[i].backend->ops->close(h->homes[i].backend, storey_closed, h);
     http_client_close(h->client, storey_closed, h);
+    http_client_close(h->messenger, storey_closed, h);
 }
 
 void house_settle(struct house *h)

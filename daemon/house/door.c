@@ -4,6 +4,7 @@
 
 #include "belfry/base/file.h"
 #include "belfry/base/log.h"
+#include "belfry/net/address.h"
 #include "house.h"
 
 #define SOCKET_MODE 0660
@@ -90,4 +91,13 @@ int house_open_doors(struct house *h, struct error *err)
         h->api_url = buf_take(&url);
     }
     return status;
+}
+
+const char *house_refuses(void *house, const struct sockaddr *address)
+{
+    const struct house *h = house;
+
+    if (h->server != NULL && http_server_owns(h->server, address))
+        return "it is an address of Belfry's own";
+    return address_is_link_local(address) ? "it is a link-local address" : NULL;
 }

@@ -44,6 +44,7 @@ struct house {
     struct flows *flows;         /* of local runs that go through steps */
     char *items_dir;             /* files of work items */
     struct http_client *client;
+    struct http_client *messenger;   /* to where API clients want messages; see house_refuses */
     struct http_server *server;
     struct evaluator *evaluator;
     struct clock_room *clock;
@@ -161,6 +162,8 @@ void house_sweep_items(struct house *h);
 /* --- door.c --- */
 /* Opens the socket and the TCP addresses. */
 int house_open_doors(struct house *h, struct error *err);
+/* Why no message may go to that address: a key would reach further by it than it may itself. NULL: it may. */
+const char *house_refuses(void *house, const struct sockaddr *address);
 
 /* --- build.c --- */
 /* Builds all rooms, takes in what the journal knows, and rings for the first time. `config` is held. */

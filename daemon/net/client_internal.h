@@ -29,6 +29,7 @@ struct transfer {
     bool head_whole;               /* its empty line has come */
     int status;                    /* a verdict of our own (BF_ETOOBIG, BF_EIO …) that made curl give up, or 0 */
     bool in_multi;
+    const char *refused;           /* why an address of its host was not connected to; NULL: none was refused */
     char content_range[64];
     bool sink_ready;
     char retry_after[64];
@@ -40,6 +41,8 @@ TAILQ_HEAD(transfer_list, transfer);
 
 /* Makes the easy handle of a transfer from its request. 0 or BF_E… with request->error filled. */
 int transfer_prepare(struct transfer *t, const char *user_agent);
+/* Why there must be no connection to that address; NULL: there may. */
+const char *client_refuses(const struct http_client *client, const struct sockaddr *address);
 /* Reads what came of it out of the easy handle and gives the request's status, with request->error filled. */
 int transfer_judge(struct transfer *t, CURLcode code);
 void transfer_free(struct transfer *t);

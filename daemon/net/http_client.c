@@ -25,6 +25,8 @@ struct http_client {
     struct transfer_list running;
     struct transfer_list ended;      /* status is settled, the callback is not called yet */
     size_t handles;                  /* uv handles that are not closed */
+    const char *(*refuses)(void *data, const struct sockaddr *address);   /* NULL: all may be connected to */
+    void *refuses_data;
     bool closing;
     void (*closed)(void *data);
     void *closed_data;
@@ -255,6 +257,17 @@ int http_client_new(uv_loop_t *loop, const char *user_agent, struct http_client 
     c->handles = 2;
     *client = c;
     return BF_OK;
+}
+
+void http_client_guard(struct http_client *client, const char *(*refuses)(void *data, const struct sockaddr *address), void *data)
+{
+    client->refuses = refuses;
+    client->refuses_data = data;
+}
+
+const char *client_refuses(const struct http_client *client, const struct sockaddr *address)
+{
+    return client->refuses ? client->refuses(client->refuses_data, address) : NULL;
 }
 
 void http_client_close(struct http_client *client, void (*closed)(void *data), void *data)

@@ -69,6 +69,8 @@ static int explain_connect(struct transfer *t, const char *host)
     long os_errno = 0;
     const char *why;
 
+    if (t->refused)
+        return error_set(&request->error, BF_ENET, "%s is not connected to: %s", host, t->refused);
     curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_errno);
     why = os_errno ? uv_strerror(uv_translate_sys_error((int)os_errno)) : t->words;
     if (request->unix_socket)

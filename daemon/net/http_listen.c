@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "belfry/base/log.h"
+#include "belfry/net/address.h"
 #include "server_internal.h"
 
 #define ACCEPT_AT_ONCE 64
@@ -243,6 +244,20 @@ out:
         close(fd);
     freeaddrinfo(found);
     return rc;
+}
+
+bool http_server_owns(const struct http_server *server, const struct sockaddr *address)
+{
+    const struct listener *l;
+
+    LIST_FOREACH(l, &server->listeners, link) {
+        struct sockaddr_storage own = {0};
+        socklen_t len = sizeof own;
+
+        if (getsockname(l->fd, (struct sockaddr *)&own, &len) == 0 && address_is_same((const struct sockaddr *)&own, address))
+            return true;
+    }
+    return false;
 }
 
 /* Makes way at the path: only a socket that nobody answers at is removed. */

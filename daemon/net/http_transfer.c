@@ -334,6 +334,18 @@ static void set_limits(struct transfer *t)
     curl_easy_setopt(t->easy, CURLOPT_LOW_SPEED_TIME, (long)CLIENT_STALL_S);
 }
 
+/* A host with more addresses than one may still be reached by another. */
+static curl_socket_t on_open_socket(void *data, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct transfer *t = data;
+    const char *why = client_refuses(t->client, &address->addr);
+
+    (void)purpose;
+    if (why)
+        t->refused = why;
+    return why ? CURL_SOCKET_BAD : socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
 /* Where the request may go and how: nothing here is left to the environment or to libcurl's habits. */
 static int set_route(struct transfer *t)
 {
@@ -345,6 +357,8 @@ static int set_route(struct transfer *t)
     curl_easy_setopt(t->easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
     curl_easy_setopt(t->easy, CURLOPT_PROXY, request->proxy ? request->proxy : "");
     curl_easy_setopt(t->easy, CURLOPT_NOPROXY, "");
+    curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+    curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETDATA, t);
     curl_easy_setopt(t->easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     curl_easy_setopt(t->easy, CURLOPT_SSL_VERIFYPEER, 1L);
     curl_easy_setopt(t->easy, CURLOPT_SSL_VERIFYHOST, 2L);

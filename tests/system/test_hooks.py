@@ -31,6 +31,10 @@ type = local
 [process far]
 workspace = there
 command = true
+[webhook ring]
+process = far
+verify = none
+allow_from = 127.0.0.0/8
 """
 
 
@@ -243,6 +247,21 @@ def test_a_deleted_webhook_is_told_nothing_more(hooks):
     hooks.daemon.run_and_wait("good")
     got = until(lambda: (lambda g: g if len(g) == 2 else None)(list(hooks.receiver.got)), "the other is told")
     assert got[1][0] == "/other" and other["id"] != hook["id"]
+
+
+@pytest.mark.parametrize("host, why", [("127.0.0.1", "Belfry's own"), ("0.0.0.0", "Belfry's own"), ("[::ffff:127.0.0.1]", "Belfry's own"),
+                                       ("localhost", "Belfry's own"), ("2130706433", "Belfry's own"), ("169.254.169.254", "link-local"),
+                                       ("[fe80::1]", "link-local")])
+def test_no_message_goes_where_a_key_may_not_reach(hooks, host, why):
+    port = hooks.daemon.address()[1]
+    assert hooks.daemon.tcp("POST", "/hooks/ring", {}).status == 202
+    url = f"http://{host}:{port}/hooks/ring"
+    hooks("POST", "/webhooks", {"endpoint": url, "enabled_events": ["process_run.started"], "process": {"id": hooks.processes["good"]}})
+    start = {"callback": {"url": url, "secret": "s", "callback_events": ["completed"]}}
+    hooks.daemon.ended(hooks("POST", f"/processes/{hooks.processes['good']}/process-runs", start)["id"])
+    told = until(lambda: [t for t in hooks.daemon.status()["troubles"] if t.startswith("2 messages")], "neither has gone")
+    assert why in told[0]
+    assert len(hooks.daemon.runs(process="far")) == 1
 
 
 def test_a_start_may_carry_a_callback(hooks):

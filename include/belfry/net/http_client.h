@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <uv.h>
 
 #include "belfry/base/buf.h"
@@ -69,6 +70,9 @@ struct http_request {
 };
 
 int http_client_new(uv_loop_t *loop, const char *user_agent, struct http_client **client, struct error *err);
+/* For one whose URLs others choose: before any connection, of which each client has its own, refuses(data, address) says why there must
+ * be none to that address (a literal), or NULL. By then names are resolved. */
+void http_client_guard(struct http_client *client, const char *(*refuses)(void *data, const struct sockaddr *address), void *data);
 /* All requests still under way get BF_ECANCELED first. */
 void http_client_close(struct http_client *client, void (*closed)(void *data), void *data);
 void http_client_send(struct http_client *client, struct http_request *request);

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <uv.h>
 
 #include "belfry/base/error.h"
@@ -42,6 +43,8 @@ int http_server_new(uv_loop_t *loop, const struct http_server_options *options, 
 int http_server_listen_tcp(struct http_server *server, const char *address, int *port, struct error *err);
 /* A Unix socket; a dead one that is in the way is removed, a live one is BF_EEXIST. */
 int http_server_listen_unix(struct http_server *server, const char *path, int mode, struct error *err);
+/* Whether it listens at that TCP address. */
+bool http_server_owns(const struct http_server *server, const struct sockaddr *address);
 /* No new connections; requests under way go on. */
 void http_server_stop_listening(struct http_server *server);
 /* Closes all, at once; exchanges that were not answered get their `gone` callback. Then closed(data). */

@@ -277,6 +277,36 @@ static void what_cannot_be_reached_was_not_sent(void **state)
                         "could not reach the socket /nonexistent/sock (no such file or directory)");
 }
 
+static const char *refuse_loopback(void *data, const struct sockaddr *address)
+{
+    ++*(int *)data;
+    return address->sa_family == AF_INET ? "it is guarded" : NULL;
+}
+
+static void a_guarded_address_is_not_connected_to(void **state)
+{
+    struct world *w = *state;
+    struct asked a = {0}, b = {0};
+    int looked = 0;
+
+    ask(w, &a, "GET", "/ok");
+    assert_int_equal(a.status, 0);
+    http_client_close(w->client, on_closed, w);
+    uv_run(&w->loop, UV_RUN_DEFAULT);
+    assert_true(w->closed);
+    w->closed = false;
+    assert_int_equal(http_client_new(&w->loop, "belfry-test/1", &w->client, &(struct error){0}), 0);
+    http_client_guard(w->client, refuse_loopback, &looked);
+    ask(w, &b, "POST", "/ok");
+    assert_int_equal(b.status, BF_ENET);
+    assert_non_null(strstr(b.request.error.text, "is not connected to: it is guarded"));
+    assert_false(b.request.sent);
+    assert_int_equal(looked, 1);
+    assert_int_equal(atomic_load(&w->raw.connections), 1);
+    http_request_close(&a.request);
+    http_request_close(&b.request);
+}
+
 static void silence_times_out(void **state)
 {
     struct world *w = *state;
@@ -444,6 +474,7 @@ int main(void)
         TEST(one_host_has_few_connections),
         TEST(what_is_cut_is_no_answer),
         TEST(what_cannot_be_reached_was_not_sent),
+        TEST(a_guarded_address_is_not_connected_to),
         TEST(silence_times_out),
         TEST(too_much_is_refused),
         TEST(a_request_can_be_taken_back),
