@@ -27,6 +27,7 @@ struct http_exchange {
     struct MHD_Response *response;    /* made, not yet queued */
     unsigned status;
     bool begun;                       /* its head was seen */
+    bool bodied;                      /* its head announces a body */
     bool shown;                       /* the handler was called: it owes an answer */
     bool responded;
     bool suspended;
@@ -167,6 +168,7 @@ static enum MHD_Result take_head(struct http_exchange *x, struct MHD_Connection 
     int64_t announced = announced_length(mhd);
 
     x->begun = true;
+    x->bodied = announced != 0;
     snprintf(x->method, sizeof x->method, "%s", method);
     if (x->server->head)
         x->server->head(x->server->data, x);
@@ -467,6 +469,11 @@ bool http_is_local(const struct http_exchange *x)
 int http_refusal(const struct http_exchange *x)
 {
     return x->refusal;
+}
+
+bool http_announces_body(const struct http_exchange *x)
+{
+    return x->bodied;
 }
 
 void http_limit_body(struct http_exchange *x, int64_t bytes)

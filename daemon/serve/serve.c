@@ -203,7 +203,8 @@ void serve_head(struct serve_room *room, struct http_exchange *x, int64_t usual)
 {
     char value[GATE_VALUE_SIZE];
 
-    if (serve_upload_head(room, x))
+    /* Without a body nothing is kept of who is not known, and the request itself is judged in a moment. */
+    if (serve_upload_head(room, x) || !http_announces_body(x))
         return;
     if (api_owns(http_path(x)))
         api_head(room, x, usual);

@@ -80,6 +80,8 @@ const char *http_body(const struct http_exchange *x, size_t *len);
 const char *http_remote(const struct http_exchange *x);
 bool http_is_local(const struct http_exchange *x);   /* came over the Unix socket */
 int http_refusal(const struct http_exchange *x);   /* 0: all of a streamed body was taken */
+/* Whether its head announces a body of more than nothing. */
+bool http_announces_body(const struct http_exchange *x);
 void http_limit_body(struct http_exchange *x, int64_t bytes);
 
 /* From the head's callback: the body is handed on as it comes, and not kept. `take` gives 0, or what is to be answered (an HTTP
